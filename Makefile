@@ -1,0 +1,146 @@
+# tinygram: what Nagle's algorithm and the socket buffers do to your bytes.
+# Read from top to bottom; `make help` lists the targets. Everything built goes into build/.
+
+SHELL      := bash
+VERSION    := 0.1.0
+CFLAGS     ?= -O2 -g
+PREFIX     ?= /usr/local
+DESTDIR    ?=
+EXPERIMENT ?=
+FILE       ?=
+PYTEST     ?=
+JOBS       ?= $(shell nproc)
+# A python3 that has Debian's modules; asked for when it is used, after the missing ones were installed.
+PYTHON     ?= $(shell harness/bootstrap.sh --python $(NEEDS))
+
+# SANITIZE=1: a second program, beside the first, in which every memory error and every undefined step is fatal.
+ifeq ($(SANITIZE),1)
+BUILD      := build/sanitize
+CHECKS     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else
+BUILD      := build
+CHECKS     :=
+endif
+PROGRAM    := $(BUILD)/tinygram
+
+LANGUAGE   := -std=c11 -D_POSIX_C_SOURCE=200809L -pthread -Itool
+WARNINGS   := -Wall -Wextra
+STRICT     := -Werror -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
+NAMES      := -DTINYGRAM_VERSION=\"$(VERSION)\" -DTINYGRAM_CFLAGS=\""$(strip $(CFLAGS) $(CHECKS))"\"
+COMPILE    := $(CC) $(LANGUAGE) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(CHECKS) $(NAMES)
+LIBRARIES  := $(LDFLAGS) $(LDLIBS) -lm
+
+SOURCES    := $(wildcard tool/*.c tool/lab/*.c)
+OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
+MODULES    := $(filter-out $(BUILD)/tool/main.o,$(OBJECTS))
+TESTS      := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(wildcard tests/c/*.c))
+BARE       := $(patsubst tool/bench/%.c,$(BUILD)/bench/%,$(wildcard tool/bench/*.c))
+ALL_C      := $(SOURCES) $(wildcard tool/bench/*.c tests/c/*.c)
+ALL_H      := $(wildcard tool/*.h tool/lab/*.h tests/c/*.h)
+SCRIPTS    := .ci/run $(wildcard harness/*.sh tests/*.sh)
+
+# Python writes its caches below build/ too, and no other python's path leaks in.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
+export TINYGRAM            := $(CURDIR)/$(PROGRAM)
+export UBSAN_OPTIONS       := print_stacktrace=1
+
+# One goal may use every CPU; several goals in one command stay one after the other, so that no timing is disturbed.
+ifeq ($(word 2,$(MAKECMDGOALS)),)
+MAKEFLAGS  += -j$(JOBS)
+endif
+
+build: $(PROGRAM) ## build build/tinygram (the default)
+
+# What the goals need is looked for first. report, test, run, lint and bench install what is missing; build only names it.
+NEEDS      := build $(filter report test run lint bench,$(MAKECMDGOALS))
+needs:
+	@harness/bootstrap.sh $(NEEDS)
+
+# The flags of the last build: another compiler or another flag compiles everything again.
+$(BUILD)/flags: needs
+	@mkdir -p $(@D)
+	@echo '$(COMPILE) $(LIBRARIES)' | cmp -s - $@ || echo '$(COMPILE) $(LIBRARIES)' > $@
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+$(PROGRAM): $(OBJECTS)
+	$(COMPILE) -o $@ $^ $(LIBRARIES)
+
+# Each tests/c/X.c is one program, linked with every module of the tool but main.
+$(BUILD)/tests/%: $(BUILD)/tests/c/%.o $(MODULES)
+	@mkdir -p $(@D)
+	$(COMPILE) -o $@ $^ $(LIBRARIES)
+
+# Each tool/bench/X.c is one program without a module of the tool: the bare loops that the tool is measured against.
+$(BUILD)/bench/%: $(BUILD)/tool/bench/%.o
+	@mkdir -p $(@D)
+	$(COMPILE) -o $@ $^ $(LIBRARIES)
+
+-include $(OBJECTS:.o=.d) $(TESTS:$(BUILD)/tests/%=$(BUILD)/tests/c/%.d) $(BARE:$(BUILD)/bench/%=$(BUILD)/tool/bench/%.d)
+
+report: $(PROGRAM) ## run the standard experiments and write results/latest/report.html (EXPERIMENT=, FILE=)
+	$(PYTHON) -m harness report $(EXPERIMENT) $(if $(FILE),--file $(FILE))
+
+run: $(PROGRAM) ## run one experiment: make run EXPERIMENT=harness/experiments/smoke.toml (FILE=)
+	$(if $(EXPERIMENT),,$(error Which experiment? Say for example: make run EXPERIMENT=harness/experiments/smoke.toml))
+	$(PYTHON) -m harness run $(EXPERIMENT) $(if $(FILE),--file $(FILE))
+
+test: $(PROGRAM) $(TESTS) $(BARE) ## run every test (SANITIZE=1: with sanitizers; PYTEST="-k words" narrows)
+	$(PYTHON) -m pytest -q -o cache_dir=$(CURDIR)/build/pytest $(PYTEST) tests
+
+bench: $(PROGRAM) $(BARE) ## measure the tool against bare loops and its peers (BENCH="--json FILE --rounds N")
+	$(PYTHON) -m harness.bench $(BENCH)
+
+docs: $(PROGRAM) ## write the option tables of README.md anew
+	@$(PROGRAM) help --markdown > $(BUILD)/options.md
+	@sed -i -e '/^<!-- options begin/,/^<!-- options end/{//!d}' -e '/^<!-- options begin/r $(BUILD)/options.md' README.md
+
+$(BUILD)/tinygram.1: $(PROGRAM)
+	@$(PROGRAM) help --man > $@
+
+install: $(PROGRAM) $(BUILD)/tinygram.1 ## install the program and its man page (PREFIX=, DESTDIR=)
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/tinygram
+	install -D -m 644 $(BUILD)/tinygram.1 $(DESTDIR)$(PREFIX)/share/man/man1/tinygram.1
+
+# One stamp a file and a checker: a second `make lint` looks only at what has changed.
+LINT_C     := $(foreach checker,gcc clang format tidy,$(ALL_C:%=build/lint/%.$(checker))) $(ALL_H:%=build/lint/%.format)
+lint: $(LINT_C) build/lint/cppcheck build/lint/python build/lint/shell build/lint/man ## check formats, warnings and types
+	@echo "lint: nothing to complain about"
+
+build/lint/%.gcc: % $(ALL_H) Makefile | needs
+	@mkdir -p $(@D)
+	gcc $(LANGUAGE) $(WARNINGS) $(STRICT) -O2 $(NAMES) -c -o $@ $<
+build/lint/%.clang: % $(ALL_H) Makefile | needs
+	@mkdir -p $(@D)
+	clang $(LANGUAGE) $(WARNINGS) $(STRICT) -O2 $(NAMES) -c -o $@ $<
+build/lint/%.format: % .clang-format | needs
+	@mkdir -p $(@D)
+	clang-format --dry-run -Werror $< && touch $@
+build/lint/%.tidy: % $(ALL_H) .clang-tidy | needs
+	@mkdir -p $(@D)
+	clang-tidy --quiet $< -- $(LANGUAGE) $(NAMES) 2>&1 | grep -v 'warnings generated' ; test $${PIPESTATUS[0]} = 0 && touch $@
+build/lint/cppcheck: $(ALL_C) $(ALL_H) Makefile | needs
+	@mkdir -p $(@D)
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 -Itool $(NAMES) tool && touch $@
+build/lint/python: $(wildcard harness/*.py tests/*.py) | needs
+	@mkdir -p $(@D)
+	$(PYTHON) -m flake8 --max-line-length 120 harness tests
+	$(PYTHON) -m mypy --strict --cache-dir build/mypy harness && touch $@
+build/lint/shell: $(SCRIPTS) | needs
+	@mkdir -p $(@D)
+	shellcheck $(SCRIPTS) && touch $@
+build/lint/man: build/tinygram.1
+	@mkdir -p $(@D)
+	mandoc -T lint -W warning $< && touch $@
+
+clean: ## remove build/ (runs under results/ stay)
+	rm -rf build
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: build needs report run test bench docs install lint clean help
