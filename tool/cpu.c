@@ -72,7 +72,7 @@ cpus_choose(struct cpus *cpus)
     if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
         return err_system(errno, "cannot read which CPUs this process may use; --cpus free needs no such answer");
     int first = 0;
-    while (first < CPU_SETSIZE && !CPU_ISSET(first, &allowed))
+    while (first < CPU_SETSIZE && !CPU_ISSET((size_t)first, &allowed))
         first++;
     cpus->sender = first;
     cpus->receiver = first;
@@ -80,7 +80,7 @@ cpus_choose(struct cpus *cpus)
         return 0;
     int sibling = CPU_ANY;
     for (int cpu = first + 1; cpu < CPU_SETSIZE; cpu++) {
-        if (!CPU_ISSET(cpu, &allowed))
+        if (!CPU_ISSET((size_t)cpu, &allowed))
             continue;
         if (!are_siblings(first, cpu)) {
             cpus->receiver = cpu;
@@ -104,7 +104,7 @@ cpu_pin(int cpu, const char *end)
     if (cpu == CPU_ANY)
         return 0;
     CPU_ZERO(&wanted);
-    CPU_SET(cpu, &wanted);
+    CPU_SET((size_t)cpu, &wanted);
     if (sched_setaffinity(0, sizeof wanted, &wanted) != 0)
         return err_system(errno, "%s: cannot be pinned to CPU %d; choose another with --cpus", end, cpu);
     if (sched_getaffinity(0, sizeof found, &found) != 0 || !CPU_EQUAL(&wanted, &found))

@@ -1,0 +1,474 @@
+/* args.c: see args.h. */
+#include "args.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "err.h"
+#include "units.h"
+
+/* A choice is a word and its value; a list is closed by a NULL word. */
+struct choice {
+    const char *word;
+    int value;
+};
+
+static const struct choice send_with_choices[] = {{"write", SEND_WRITE},       {"writev", SEND_WRITEV},
+                                                  {"sendmsg", SEND_SENDMSG},   {"sendfile", SEND_SENDFILE},
+                                                  {"splice", SEND_SPLICE},     {"zerocopy", SEND_ZEROCOPY},
+                                                  {NULL, 0}};
+static const struct choice family_choices[] = {{"inet", AF_INET}, {"inet6", AF_INET6}, {"unix", AF_UNIX}, {NULL, 0}};
+static const struct choice wait_choices[] = {{"block", WAIT_BLOCK}, {"spin", WAIT_SPIN}, {NULL, 0}};
+static const struct choice concurrency_choices[] = {
+    {"fork", CONCURRENCY_FORK}, {"poll", CONCURRENCY_POLL}, {"thread", CONCURRENCY_THREAD}, {NULL, 0}};
+static const struct choice verify_choices[] = {{"auto", VERIFY_AUTO},
+                                               {"full", VERIFY_FULL},
+                                               {"sampled", VERIFY_SAMPLED},
+                                               {"off", VERIFY_OFF},
+                                               {NULL, 0}};
+
+static int
+parse_choice(const char *text, const struct choice *choices, void *field)
+{
+    char list[96] = "";
+
+    for (const struct choice *choice = choices; choice->word != NULL; choice++) {
+        if (strcmp(text, choice->word) == 0) {
+            *(int *)field = choice->value;
+            return 0;
+        }
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", used > 0 ? ", " : "", choice->word);
+    }
+    return err_set(STATUS_USAGE, "'%.40s' is none of %s", text, list);
+}
+
+static int
+parse_send_with(const char *text, void *field)
+{
+    return parse_choice(text, send_with_choices, field);
+}
+
+static int
+parse_family(const char *text, void *field)
+{
+    return parse_choice(text, family_choices, field);
+}
+
+static int
+parse_wait(const char *text, void *field)
+{
+    return parse_choice(text, wait_choices, field);
+}
+
+static int
+parse_concurrency(const char *text, void *field)
+{
+    return parse_choice(text, concurrency_choices, field);
+}
+
+static int
+parse_verify(const char *text, void *field)
+{
+    return parse_choice(text, verify_choices, field);
+}
+
+static int
+parse_word(const char *text, void *field)
+{
+    if (text[0] == '\0')
+        return err_set(STATUS_USAGE, "the value is empty");
+    *(const char **)field = text;
+    return 0;
+}
+
+static int
+parse_flag(const char *text, void *field)
+{
+    (void)text;
+    *(bool *)field = true;
+    return 0;
+}
+
+static int
+parse_switch(const char *text, void *field)
+{
+    bool on = strcmp(text, "on") == 0;
+    if (!on && strcmp(text, "off") != 0)
+        return err_set(STATUS_USAGE, "'%.40s' is not on or off", text);
+    *(bool *)field = on;
+    return 0;
+}
+
+/* Checks the bounds of a number that was just read. */
+static int
+within(const char *text, uint64_t value, uint64_t smallest, uint64_t largest)
+{
+    if (value < smallest)
+        return err_set(STATUS_USAGE, "'%.40s' is too small; the least is %" PRIu64, text, smallest);
+    if (value > largest)
+        return err_set(STATUS_USAGE, "'%.40s' is too large; the most is %" PRIu64, text, largest);
+    return 0;
+}
+
+static int
+parse_size(const char *text, void *field)
+{
+    return units_parse_size(text, field) != 0 ? -1 : within(text, *(uint64_t *)field, 1, INT64_MAX);
+}
+
+static int
+parse_write_size(const char *text, void *field)
+{
+    if (units_parse_size(text, field) != 0)
+        return -1;
+    long pages = sysconf(_SC_PHYS_PAGES);
+    long page_bytes = sysconf(_SC_PAGESIZE);
+    uint64_t memory = pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes : INT64_MAX;
+    if (*(uint64_t *)field > memory)
+        return err_set(STATUS_USAGE, "'%.40s' is more than this machine's memory (%" PRIu64 " bytes)", text, memory);
+    return within(text, *(uint64_t *)field, 1, INT64_MAX);
+}
+
+static int
+parse_read_size(const char *text, void *field)
+{
+    return units_parse_size(text, field) != 0 ? -1 : within(text, *(uint64_t *)field, 1, READ_SIZE_MAX);
+}
+
+static int
+parse_time(const char *text, void *field)
+{
+    return units_parse_time(text, field) != 0 ? -1 : within(text, *(uint64_t *)field, 1, TIMEOUT_MAX_NS);
+}
+
+static int
+parse_repeat(const char *text, void *field)
+{
+    return units_parse_count(text, field) != 0 ? -1 : within(text, *(uint64_t *)field, 1, UINT32_MAX);
+}
+
+static int
+parse_connections(const char *text, void *field)
+{
+    return units_parse_count(text, field) != 0 ? -1 : within(text, *(uint64_t *)field, 1, CONNECTIONS_MAX);
+}
+
+static int
+parse_events_max(const char *text, void *field)
+{
+    return units_parse_size(text, field) != 0 ? -1 : within(text, *(uint64_t *)field, 1, EVENTS_MAX_MAX);
+}
+
+static int
+parse_port(const char *text, void *field)
+{
+    return units_parse_count(text, field) != 0 ? -1 : within(text, *(uint64_t *)field, 0, UINT16_MAX);
+}
+
+static int
+parse_seed(const char *text, void *field)
+{
+    return units_parse_count(text, field);
+}
+
+static int
+parse_cpus(const char *text, void *field)
+{
+    struct config *config = (struct config *)(void *)((unsigned char *)field - offsetof(struct config, cpus));
+    config->cpus_text = text;
+    return cpus_parse(text, field);
+}
+
+#define ENDS (COMMAND_SEND | COMMAND_PAIR)
+#define SERVES (COMMAND_RECV | COMMAND_PAIR)
+#define TRIALS (COMMAND_RECV | COMMAND_SEND | COMMAND_PAIR)
+#define FIELD(member) offsetof(struct config, member)
+
+const struct args_row args_table[] = {
+    {"file", "PATH", "workload", NULL, ENDS, parse_word, FIELD(file), "Send this regular file."},
+    {"bytes", "SIZE", "workload", NULL, ENDS, parse_size, FIELD(bytes),
+     "Send SIZE pseudo-random bytes from memory instead of a file."},
+    {"repeat", "N", "workload", "1", ENDS, parse_repeat, FIELD(repeat),
+     "Send the file or the bytes N times on the connection, so that a small file can last."},
+    {"duration", "T", "workload", NULL, ENDS, parse_time, FIELD(duration_ns),
+     "Send the file or the bytes again and again, and stop (also in the middle) when T has passed."},
+    {"write-size", "SIZE", "workload", "64K", ENDS, parse_write_size, FIELD(write_size),
+     "Bytes handed to the kernel in one call: one chunk. The end of the file makes a shorter one."},
+    {"read-size", "SIZE", "workload", "128K", ENDS, parse_read_size, FIELD(read_size),
+     "Most bytes that the receiver takes in one read()."},
+    {"send-with", "HOW", "workload", "write", ENDS, parse_send_with, FIELD(send_with),
+     "The sending call: write, writev (two halves), sendmsg, sendfile, splice (through a pipe) or zerocopy "
+     "(MSG_ZEROCOPY)."},
+    {"connections", "N", "workload", "1", ENDS, parse_connections, FIELD(connections),
+     "Data connections that run side by side; each sends the whole workload."},
+
+    {"family", "FAMILY", "setting", "inet", TRIALS, parse_family, FIELD(family),
+     "inet, inet6, or unix: the baseline without TCP."},
+    {"cpus", "WHERE", "setting", "free", ENDS, parse_cpus, FIELD(cpus),
+     "Placement: same (both ends on one CPU), split (two CPUs), free, or A,B (sender on CPU A, receiver on CPU B)."},
+    {"wait", "HOW", "setting", "block", ENDS, parse_wait, FIELD(wait),
+     "block: sleep in read() and write(). spin: try again without sleeping."},
+    {"concurrency", "HOW", "setting", "fork", SERVES, parse_concurrency, FIELD(concurrency),
+     "How the receiver serves many senders: fork (a process each), poll (one process for all), thread (a thread each)."},
+    {"verify", "HOW", "setting", "auto", ENDS, parse_verify, FIELD(verify),
+     "Check the content with XXH3-128: full (every byte), sampled (every 16th block of 64 KiB), off. auto: full where "
+     "the transfer is known to be at most 64 MiB (kept and hashed after its last read), else sampled."},
+    {"log", "on|off", "setting", "on", ENDS, parse_switch, FIELD(log),
+     "Keep an event for every write and read; chunk latency and time in write() come from them."},
+    {"events-max", "N", "setting", "1M", ENDS, parse_events_max, FIELD(events_max),
+     "Bound of the event logs: at most N events a connection and end (24 bytes a write, 16 bytes a read; 40 MiB in "
+     "all by default). What does not fit is counted in the result."},
+    {"sample-every", "T", "setting", NULL, ENDS, parse_time, FIELD(sample_every_ns),
+     "Take TCP_INFO of both ends every T between two calls, at most 4096 times, into the events."},
+    {"timeout", "T", "setting", "60s", ENDS, parse_time, FIELD(timeout_ns),
+     "Give the whole trial up after T. A connection on which no byte moves for 10 s is given up earlier."},
+    {"seed", "N", "setting", "1", ENDS, parse_seed, FIELD(seed), "Seed of the pseudo-random bytes of --bytes."},
+
+    {"json", "FILE", "output", NULL, TRIALS, parse_word, FIELD(json_path),
+     "Write the result as one JSON document (tinygram/1) to FILE; - is standard output. `recv` without --once writes "
+     "a document a line for each session."},
+    {"events", "FILE", "output", NULL, ENDS, parse_word, FIELD(events_path),
+     "Write all events as tab-separated values to FILE; - is standard output."},
+    {"json", NULL, "output", NULL, COMMAND_OPTIONS | COMMAND_VERSION, parse_flag, FIELD(json),
+     "Print JSON instead of a table."},
+
+    {"listen", "ADDRESS", "receiver", NULL, COMMAND_RECV, parse_word, FIELD(listen),
+     "Address to listen at: loopback unless given. With --family unix a path, or @NAME for an abstract one."},
+    {"port", "N", "receiver", "0", COMMAND_RECV, parse_port, FIELD(port),
+     "Port of the control connection; 0: the kernel chooses, and it is printed."},
+    {"once", NULL, "receiver", NULL, COMMAND_RECV, parse_flag, FIELD(once),
+     "End after one session, with its status. Strangers do not count."},
+    {"output", "DIR", "receiver", NULL, COMMAND_RECV, parse_word, FIELD(output),
+     "Store what arrives in DIR, under a name that the receiver chooses; it appears when it is complete."},
+};
+
+const size_t args_count = sizeof args_table / sizeof args_table[0];
+
+const char *
+args_choice(const char *name, int value)
+{
+    static const struct {
+        const char *name;
+        const struct choice *choices;
+    } lists[] = {{"send-with", send_with_choices}, {"family", family_choices},           {"wait", wait_choices},
+                 {"verify", verify_choices},       {"concurrency", concurrency_choices}};
+
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        for (const struct choice *choice = lists[i].choices; strcmp(lists[i].name, name) == 0 && choice->word; choice++)
+            if (choice->value == value)
+                return choice->word;
+    return NULL;
+}
+
+const char *
+args_family(int family)
+{
+    return args_choice("family", family);
+}
+
+/* Edits that turn `a` into `b` (Levenshtein), for the nearest name; names are short. */
+static unsigned
+edits(const char *a, const char *b)
+{
+    unsigned row[64];
+    size_t length = strlen(b);
+
+    if (length >= sizeof row / sizeof row[0])
+        return UINT32_MAX;
+    for (size_t j = 0; j <= length; j++)
+        row[j] = (unsigned)j;
+    for (size_t i = 0; a[i] != '\0'; i++) {
+        unsigned diagonal = row[0];
+        row[0] = (unsigned)i + 1;
+        for (size_t j = 1; j <= length; j++) {
+            unsigned change = diagonal + (a[i] != b[j - 1]);
+            diagonal = row[j];
+            row[j] = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+            if (change < row[j])
+                row[j] = change;
+        }
+    }
+    return row[length];
+}
+
+/* What an argument names: a program option, or a socket option on one or on its natural end. */
+struct meaning {
+    const struct args_row *row; /* NULL: a socket option */
+    int option;
+    enum sockopt_end end;
+};
+
+/* Socket option `name`, perhaps behind "send-" or "recv-". */
+static bool
+find_socket_option(const char *name, struct meaning *meaning)
+{
+    static const struct {
+        const char *prefix;
+        enum sockopt_end end;
+    } ends[] = {{"send-", SOCKOPT_SENDER}, {"recv-", SOCKOPT_RECEIVER}};
+
+    for (int option = 0; option < SOCKOPT_COUNT; option++) {
+        const struct sockopt_row *row = sockopt_row(option);
+        *meaning = (struct meaning){.option = option, .end = row->end};
+        if (strcmp(name, row->name) == 0)
+            return true;
+        for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+            size_t length = strlen(ends[i].prefix);
+            if (strncmp(name, ends[i].prefix, length) == 0 && strcmp(name + length, row->name) == 0) {
+                meaning->end = ends[i].end;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool
+find_option(enum command command, const char *name, struct meaning *meaning)
+{
+    for (size_t i = 0; i < args_count; i++) {
+        if ((args_table[i].commands & command) == 0 || strcmp(args_table[i].name, name) != 0)
+            continue;
+        *meaning = (struct meaning){.row = &args_table[i]};
+        return true;
+    }
+    return (command & ENDS) != 0 && find_socket_option(name, meaning);
+}
+
+static int
+refuse_unknown(enum command command, const char *argument)
+{
+    const char *best = NULL;
+    unsigned fewest = 4; /* beyond three edits it is another word */
+
+    for (size_t i = 0; i < args_count; i++) {
+        unsigned count = edits(argument + 2, args_table[i].name);
+        if ((args_table[i].commands & command) != 0 && count < fewest) {
+            fewest = count;
+            best = args_table[i].name;
+        }
+    }
+    for (int option = 0; option < SOCKOPT_COUNT && (command & ENDS) != 0; option++) {
+        unsigned count = edits(argument + 2, sockopt_row(option)->name);
+        if (count < fewest) {
+            fewest = count;
+            best = sockopt_row(option)->name;
+        }
+    }
+    if (best != NULL)
+        return err_set(STATUS_USAGE, "there is no option '%.40s' here; did you mean --%s?", argument, best);
+    return err_set(STATUS_USAGE, "there is no option '%.40s' here; see `tinygram help`", argument);
+}
+
+/* Reads the value `text` of the option `meaning` into its field. */
+static int
+take_value(const struct meaning *meaning, const char *text, struct config *config)
+{
+    if (meaning->row != NULL)
+        return meaning->row->parse(text, (unsigned char *)config + meaning->row->offset);
+    struct sockopt_values *values = meaning->end == SOCKOPT_SENDER ? &config->sender : &config->receiver;
+    return sockopt_parse((enum sockopt)meaning->option, text, &values->of[meaning->option]);
+}
+
+static int
+set_defaults(enum command command, struct config *config)
+{
+    *config = (struct config){.bytes = MISSING, .duration_ns = MISSING, .sample_every_ns = MISSING};
+    for (size_t i = 0; i < args_count; i++) {
+        const struct args_row *row = &args_table[i];
+        if (row->fallback != NULL && row->parse(row->fallback, (unsigned char *)config + row->offset) != 0)
+            return err_context("default of --%s", row->name);
+    }
+    (void)command;
+    return 0;
+}
+
+/* `send` takes HOST PORT, or for --family unix a path alone; other subcommands take no operands. */
+static int
+take_operands(enum command command, char **operands, int count, struct config *config)
+{
+    if (command != COMMAND_SEND)
+        return count == 0 ? 0 : err_set(STATUS_USAGE, "'%.40s' is not expected here", operands[0]);
+    int wanted = config->family == AF_UNIX ? 1 : 2;
+    if (count != wanted)
+        return err_set(STATUS_USAGE, wanted == 1 ? "send --family unix takes one operand: the receiver's PATH or @NAME"
+                                                 : "send takes two operands: HOST PORT");
+    config->host = operands[0];
+    if (wanted == 2) {
+        if (parse_port(operands[1], &config->port) != 0)
+            return err_context("PORT");
+        if (config->port == 0)
+            return err_set(STATUS_USAGE, "PORT: 0 is no port to connect to; take the one that the receiver printed");
+    }
+    return 0;
+}
+
+static int
+check_workload(const struct config *config)
+{
+    if (config->file == NULL && config->bytes == MISSING)
+        return err_set(STATUS_USAGE, "what is to be sent? Give --file PATH or --bytes SIZE");
+    if (config->file != NULL && config->bytes != MISSING)
+        return err_set(STATUS_USAGE, "--file and --bytes exclude each other");
+    if (config->duration_ns != MISSING && config->repeat != 1)
+        return err_set(STATUS_USAGE, "--repeat and --duration exclude each other");
+    if (config->send_with == SEND_ZEROCOPY && config->family == AF_UNIX)
+        return err_set(STATUS_USAGE, "--send-with zerocopy: family unix has no MSG_ZEROCOPY");
+    if (config->connections * config->events_max > 4 * EVENTS_MAX_MAX)
+        return err_set(STATUS_USAGE, "--connections times --events-max is over %" PRIu64 "; lower --events-max",
+                       4 * EVENTS_MAX_MAX);
+    if (sockopt_check_family(&config->sender, config->family) != 0 ||
+        sockopt_check_family(&config->receiver, config->family) != 0)
+        return -1;
+    return 0;
+}
+
+int
+args_parse(enum command command, int argc, char **argv, struct config *config)
+{
+    char *operands[3];
+    int operand_count = 0;
+
+    if (set_defaults(command, config) != 0)
+        return -1;
+    config->argc = argc;
+    config->argv = argv;
+    for (int i = 2; i < argc; i++) {
+        struct meaning meaning;
+        char name[64];
+
+        if (strncmp(argv[i], "--", 2) != 0) {
+            if (operand_count == 3)
+                return err_set(STATUS_USAGE, "'%.40s' is not expected here", argv[i]);
+            operands[operand_count++] = argv[i];
+            continue;
+        }
+        const char *equals = strchr(argv[i], '=');
+        size_t length = equals != NULL ? (size_t)(equals - argv[i]) - 2 : strlen(argv[i]) - 2;
+        if (length >= sizeof name)
+            return refuse_unknown(command, argv[i]);
+        memcpy(name, argv[i] + 2, length);
+        name[length] = '\0';
+        if (!find_option(command, name, &meaning))
+            return refuse_unknown(command, argv[i]);
+        const char *text = equals != NULL ? equals + 1 : NULL;
+        bool takes_value = meaning.row == NULL || meaning.row->value != NULL;
+        if (!takes_value && text != NULL)
+            return err_set(STATUS_USAGE, "--%s takes no value", name);
+        if (takes_value && text == NULL) {
+            if (i + 1 == argc)
+                return err_set(STATUS_USAGE, "--%s needs a value", name);
+            text = argv[++i];
+        }
+        if (take_value(&meaning, text, config) != 0)
+            return err_context("--%s", name);
+    }
+    if (take_operands(command, operands, operand_count, config) != 0)
+        return -1;
+    return (command & ENDS) != 0 ? check_workload(config) : 0;
+}
