@@ -1,0 +1,11 @@
+# How does goodput change with SO_SNDBUF, with Nagle (NODELAY off) and without (NODELAY on), for each write size?
+# columns: kind panel panel_title nodelay level place spread modes low high goodput_bytes_per_s
+call "plots/style.gp" ARG1 ARG2 ARG3 ARG4
+VALUE = "goodput_bytes_per_s"
+UNIT = "B/s"
+Y_LABEL = "goodput"
+X = "size"
+X_LABEL = "effective SO_SNDBUF"
+COLUMNS = 2
+SHARE = 0
+load "plots/panels.gp"

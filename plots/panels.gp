@@ -1,0 +1,109 @@
+# How is a grid of panels drawn, one point a trial, a line through the medians? The body of every chart of that kind.
+# columns: kind panel panel_title nodelay place spread modes low high (and the script's own VALUE)
+# The script sets VALUE (a column), UNIT (of its values), COLUMNS (panels a row), SHARE (1: one y scale a row of panels),
+# X_LABEL, Y_LABEL (opens each panel's title), and X: "size" (bytes, powers of two; a level "auto" has its own place) or "level" (names).
+# What is there: panels, the range of each, and which of the two lines of the legend are needed.
+panels = 0
+two_modes = 0
+first_place = 1e300
+last_place = 0
+auto_place = 0
+array title[64]
+array low[64]
+array high[64]
+array zero[64]
+array seen[2] = [0, 0]
+array level[64]
+do for [p = 1:64] { low[p] = 1e300; high[p] = 0; zero[p] = 0; level[p] = "" }
+see(p, v, x) = (panels = p > panels ? p : panels, \
+    first_place = x < first_place ? x : first_place, last_place = x > last_place ? x : last_place, \
+    v > 0 && v < low[p] ? (low[p] = v) : 0, v > high[p] ? (high[p] = v) : 0, v == 0 ? (zero[p] = 1) : 0, 1)
+stats DATA using (see(int(column("panel")), column(VALUE), column("place"))) nooutput
+stats DATA using (title[int(column("panel"))] = strcol("panel_title"), two_modes = column("modes") == 2 ? 1 : two_modes, \
+    strcol("nodelay") eq "on" ? (seen[2] = 1) : (seen[1] = 1), 1) nooutput
+if (X eq "size") {
+    stats DATA using (auto_place = strcol("level") eq "auto" ? column("place") : auto_place, 1) nooutput
+} else {
+    stats DATA using (level[int(column("place"))] = strcol("level"), 1) nooutput
+}
+if (panels == 1) { COLUMNS = 1 }
+PANEL = COLUMNS == 1 ? 360 : 250
+rows = (panels + COLUMNS - 1) / COLUMNS
+
+# One y scale a row of panels where the panels of a row are to be compared.
+if (SHARE) {
+    do for [p = 1:panels] {
+        first = (p - 1) / COLUMNS * COLUMNS + 1
+        do for [q = first:first + COLUMNS - 1] {
+            if (q <= panels && low[q] < low[p]) { low[p] = low[q] }
+            if (q <= panels && high[q] > high[p]) { high[p] = high[q] }
+            if (q <= panels && zero[q]) { zero[p] = 1 }
+        }
+    }
+}
+
+eval set_page(rows, PANEL)
+set multiplot
+eval set_head_and_foot(page_height(rows, PANEL))
+
+# The x axis: the two values of NODELAY stand a little apart, the trials of a cell beside one another.
+if (X eq "size") {
+    set logscale x 2
+    largest = auto_place > 0 ? auto_place / 8.0 : last_place
+    octaves = log(largest / first_place) / log(2)
+    step = octaves * COLUMNS > 24 ? 4 : octaves * COLUMNS > 11 ? 2 : 1
+    set xtics ()
+    do for [k = ceil_log(first_place / 1.2, 2):floor_log(largest * 1.01, 2):step] { set xtics add (size_text(2.0**k) 2.0**k) }
+    if (auto_place > 0) {
+        set xtics add ("auto" auto_place)
+        set arrow 9 from auto_place / 3, graph 0 to auto_place / 3, graph 1 nohead linestyle 9
+    }
+    set xrange [first_place / 1.6 : last_place * (auto_place > 0 ? 2 : 1.6)]
+    at(place, side, spread) = place * 2**(0.16 * (side - 1.5) * 2 + 0.13 * spread)
+} else {
+    set xtics ()
+    do for [k = 1:int(last_place)] { set xtics add (level[k] k) }
+    set xrange [0.5 : last_place + 0.5]
+    at(place, side, spread) = place + 0.17 * (side - 1.5) * 2 + 0.12 * spread
+}
+
+# A log axis has no place for 0: a measured 0 stands on its own line below the rest.
+set logscale y
+is(kind, p, side) = strcol("kind") eq kind && column("panel") == p && strcol("nodelay") eq NODELAY[side]
+y(value, p) = value > 0 ? value : value == 0 ? low[p] / 2.0 : NaN
+
+do for [p = 1:panels] {
+    eval set_place(p, rows, COLUMNS, PANEL)
+    # At least a factor of four is shown, so that noise is not drawn as a mountain.
+    middle = sqrt(low[p] * high[p])
+    bottom = low[p] / 1.25 < middle / 2 ? low[p] / 1.25 : middle / 2
+    top = high[p] * 1.25 > middle * 2 ? high[p] * 1.25 : middle * 2
+    if (zero[p]) { bottom = low[p] / 2.5 }
+    set yrange [bottom : top]
+    set ytics ()
+    do for [k = floor_log(bottom, 10):ceil_log(top, 10)] {
+        set ytics add (unit_text(10.0**k, UNIT) 10.0**k)
+        if (top / bottom < 150) {
+            set ytics add (unit_text(2 * 10.0**k, UNIT) 2 * 10.0**k)
+            set ytics add (unit_text(5 * 10.0**k, UNIT) 5 * 10.0**k)
+        }
+    }
+    if (zero[p]) { set ytics add ("0" low[p] / 2.0) }
+    set label 3 Y_LABEL . (title[p] eq "" ? "" : ", " . title[p]) at graph 0, graph 1 offset 0, 0.7 left font PANEL_FONT
+    set xlabel (p > panels - COLUMNS ? X_LABEL : "") font AXIS_FONT offset 0, 0.3
+    plot for [side = 1:2] DATA using (is("median", p, side) && X eq "size" && strcol("level") ne "auto" ? at(column("place"), side, 0) : NaN) \
+            :(column("modes") == 2 ? NaN : y(column(VALUE), p)) with lines linestyle side notitle, \
+        for [side = 1:2] DATA using (is("median", p, side) && column("modes") < 2 ? at(column("place"), side, -1) : NaN) \
+            :(y(column(VALUE), p)):(at(column("place"), side, 1) - at(column("place"), side, -1)):(0) \
+            with vectors nohead linestyle side notitle, \
+        for [side = 1:2] DATA using (is("median", p, side) && column("modes") == 2 ? at(column("place"), side, 0) : NaN) \
+            :(y(column("low"), p)):(0):(y(column("high"), p) - y(column("low"), p)) \
+            with vectors nohead linestyle side + 2 notitle, \
+        for [side = 1:2] DATA using (is("trial", p, side) ? at(column("place"), side, column("spread")) : NaN) \
+            :(y(column(VALUE), p)) with points linestyle side notitle, \
+        for [side = 1:2] keyentry with linespoints linestyle side title (seen[side] ? NODELAY_TITLE[side] : ""), \
+        keyentry with lines linestyle 9 title (two_modes ? "two modes in a cell: no median" : "")
+    if (p == 1) { eval unset_head_and_foot }
+}
+unset multiplot
+set output
