@@ -135,6 +135,9 @@ build/lint/man: build/tinygram.1
 	@mkdir -p $(@D)
 	mandoc -T lint -W warning $< && touch $@
 
+format: ## lay the C files out as .clang-format says
+	clang-format -i $(ALL_C) $(ALL_H)
+
 clean: ## remove build/ (runs under results/ stay)
 	rm -rf build
 
@@ -143,4 +146,4 @@ help: ## list the targets
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: build needs report run test bench docs install lint clean help
+.PHONY: build needs report run test bench docs install lint format clean help
