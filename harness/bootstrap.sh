@@ -1,7 +1,7 @@
 #!/bin/sh
 # What tinygram needs on Debian, found by trying it, and installed when it is missing.
 #
-#   bootstrap.sh GROUP...            make sure that the groups' needs are there: build report run test lint bench
+#   bootstrap.sh GROUP...            make sure that the groups' needs are there: build report run test lint bench ci
 #   bootstrap.sh --python GROUP...   print the python3 that has the groups' modules
 #
 # Quiet, and apt is not touched, when everything is there. `build` alone installs nothing: it names the command.
@@ -11,6 +11,8 @@ set -u
 # group, Debian package, how to see that it is there
 needs() {
     cat <<'TABLE'
+ci     make                command make
+ci     git                 command git
 build  gcc                 command cc
 build  libc6-dev           header stdio.h
 build  libxxhash-dev       header xxhash.h
@@ -39,13 +41,13 @@ TABLE
 widen() {
     for group in "$@"; do
         case $group in
-        build) echo build ;;
+        build | ci) echo "$group" ;;
         report | run) echo build report ;;
         bench) echo build report ;;
         test) echo build report test ;;
         lint) echo build report test lint ;;
         *)
-            echo "bootstrap.sh: there is no group '$group'; the groups are: build report run test lint bench." >&2
+            echo "bootstrap.sh: there is no group '$group'; the groups are: build report run test lint bench ci." >&2
             return 2
             ;;
         esac
