@@ -61,14 +61,6 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """What a script draws: a header row and its rows; None is an empty cell; an empty row is a blank line."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Point:
     """One finished trial: its summary row, its levels, its place in the plan and the document it came from."""
 
@@ -81,6 +73,20 @@ class Point:
 
 
 Points = Sequence[Point]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a script draws: a header row and its rows; None is an empty cell; an empty row is a blank line.
+
+    drawn are the trials that are in it.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    drawn: tuple[Point, ...]
+
+
 Build = Callable[[Points, Sequence[str]], Table | None]
 
 
@@ -88,11 +94,11 @@ Build = Callable[[Points, Sequence[str]], Table | None]
 class Kind:
     """One kind of chart: its builder makes the table of plots/<script>.gp; None is: nothing to draw.
 
-    factors are those that have a place in it; None is: it chooses from all of them.
+    places gives, of the factors that an experiment varies, those that have a place in it.
     """
 
     build: Build
-    factors: frozenset[str] | None
+    places: Callable[[Sequence[str]], Sequence[str]]
     how_to_read: str
 
 
@@ -148,9 +154,14 @@ def sndbuf_places(points: Points) -> dict[str, float]:
     return places
 
 
+FACTOR_WORDS: Final = {"sndbuf": "SO_SNDBUF request", "rcvbuf": "SO_RCVBUF request", "mss": "MSS request",
+                       "nodelay": "NODELAY", "congestion": "congestion control", "write-size": "writes of",
+                       "send-with": "sent with"}
+
+
 def factor_text(factor: str, level: str) -> str:
     """A level of a factor as it stands in a title."""
-    return f"{factor} {level}"
+    return f"{FACTOR_WORDS.get(factor, factor)} {level}"
 
 
 def _write_size_text(point: Point) -> str:
@@ -179,7 +190,7 @@ PARTS: Final = (Measure("in_write_p50_s", "inside write()"), Measure("in_flight_
 
 def panels(points: Points, measures: Sequence[Measure], value: str, panel: Callable[[Point], tuple[float, str]],
            place: Callable[[Point], tuple[str, float] | None]) -> Table | None:
-    """The table of plots/panels.gp: a row a trial, then a row a cell with its median.
+    """The table of plots/body/panels.gp: a row a trial, then a row a cell with its median.
 
     panel gives the order and the title of the panel of a trial, place its level and its place on the x axis. With
     several measures each panel of a row shows one of them. spread (-1 to 1) sets the trials of a cell side by side, in
@@ -214,7 +225,8 @@ def panels(points: Points, measures: Sequence[Measure], value: str, panel: Calla
             spread = round((2 * index + 1) / n - 1, 4)
             trials.append(("trial", *head, spread, len(found), None, None, size, point.row.trial))
         medians.append(("median", *head, 0, len(found), low, high, median(size for size, _ in groups[key]), None))
-    return Table(columns, tuple(trials + medians)) if trials else None
+    drawn = {point.row.trial: point for group in groups.values() for _, point in group}
+    return Table(columns, tuple(trials + medians), tuple(drawn.values())) if trials else None
 
 
 def _by_write_size(point: Point) -> tuple[float, str]:
@@ -247,12 +259,19 @@ def _against_write_size(measures: Sequence[Measure], value: str) -> Build:
     return build
 
 
-def _levels(points: Points, factors: Sequence[str]) -> Table | None:
-    """Goodput by level: x is the first factor that is neither NODELAY nor the write size, panels are the next one."""
+def _level_places(factors: Sequence[str]) -> Sequence[str]:
+    """The factor along x (neither NODELAY nor the write size, if there is another), that of the panels, and NODELAY."""
     named = [factor for factor in factors if factor not in ("nodelay", "write-size")]
-    named += [factor for factor in ("write-size", "nodelay") if factor in factors]
+    if "write-size" in factors:
+        named.insert(1, "write-size")
+    return [*named[:2], *(factor for factor in factors if factor == "nodelay")]
+
+
+def _levels(points: Points, factors: Sequence[str]) -> Table | None:
+    """Goodput by level of the first of `factors`, panels by the next, NODELAY by colour."""
+    named = [factor for factor in factors if factor != "nodelay"] or list(factors)
     across = named[0] if named else None
-    down = next((factor for factor in named[1:] if factor != "nodelay"), None)
+    down = named[1] if len(named) > 1 else None
 
     def order(factor: str | None) -> list[str]:
         found = {point.trial.levels[factor]: point.row.cell for point in reversed(points)} if factor else {}
@@ -288,6 +307,7 @@ def _percentiles(points: Points, factors: Sequence[str]) -> Table | None:
                         3 if len(buffers) > 1 else 6)
     names = {at: name for name, at in places.items()}
     rows: list[tuple[Cell, ...]] = []
+    drawn = []
     for number, (size, buffer) in enumerate(product(sizes, buffers), 1):
         title = f"writes of {size_text(size)}" + (f", SO_SNDBUF {names[buffer]}" if len(buffers) > 1 else "")
         for point in sorted(points, key=lambda p: str(p.row.nodelay)):
@@ -298,64 +318,79 @@ def _percentiles(points: Points, factors: Sequence[str]) -> Table | None:
             curve = [(q, ns) for q, ns in latency["curve"] if q < 1.0]
             rows += [(number, title, point.row.nodelay, q, ns / 1e9, point.row.trial) for q, ns in curve]
             rows.append(())
-    return Table(("panel", "panel_title", "nodelay", "quantile", "latency_s", "trial"), tuple(rows)) if rows else None
+            drawn.append(point)
+    columns = ("panel", "panel_title", "nodelay", "quantile", "latency_s", "trial")
+    return Table(columns, tuple(rows), tuple(drawn)) if rows else None
 
 
 def _ratios(points: Points, factors: Sequence[str]) -> Table | None:
-    """Median goodput with NODELAY on by that with NODELAY off, a row a cell of write size and effective SO_SNDBUF."""
+    """Median goodput with NODELAY on by that with NODELAY off, a row a cell of write size and effective SO_SNDBUF.
+
+    The ratio is missing where the trials of one side have two modes.
+    """
     places = sndbuf_places(points)
     buffers = sorted(places, key=lambda name: places[name])
-    sizes = sorted({point.row.write_size_bytes for point in points if point.row.write_size_bytes is not None})
-    values: dict[tuple[int, str, str], list[float]] = {}
+    groups: dict[tuple[int, str, str], list[tuple[float, Point]]] = {}
     for point in points:
         level, size, goodput = sndbuf_level(point), point.row.write_size_bytes, GOODPUT.of(point)
         if level is not None and size is not None and goodput is not None and point.row.nodelay is not None:
-            values.setdefault((size, level[0], point.row.nodelay), []).append(goodput)
+            groups.setdefault((size, level[0], point.row.nodelay), []).append((goodput, point))
+    sizes = sorted({size for size, _, _ in groups})
     rows: list[tuple[Cell, ...]] = []
+    drawn: list[Point] = []
     for (y, size), (x, buffer) in product(enumerate(sizes, 1), enumerate(buffers, 1)):
-        on, off = values.get((size, buffer, "on")), values.get((size, buffer, "off"))
-        if on and off:
-            rows.append((x, y, buffer, size_text(size), median(on) / median(off),
-                         max(len(modes(on)), len(modes(off))), median(on), median(off), len(on), len(off)))
+        both = [groups.get((size, buffer, nodelay), []) for nodelay in ("on", "off")]
+        if all(both):
+            on, off = ([goodput for goodput, _ in group] for group in both)
+            found = max(len(modes(on)), len(modes(off)))
+            rows.append((x, y, buffer, size_text(size), median(on) / median(off) if found == 1 else None, found,
+                         median(on), median(off), len(on), len(off)))
+            drawn += [point for group in both for _, point in group]
     columns = ("x", "y", "sndbuf", "write_size", "ratio", "modes", "goodput_on_bytes_per_s", "goodput_off_bytes_per_s",
                "n_on", "n_off")
-    return Table(columns, tuple(rows)) if rows else None
+    return Table(columns, tuple(rows), tuple(drawn)) if rows else None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The list of charts
 
-_SNDBUF: Final = frozenset({"sndbuf", "write-size", "nodelay"})
+
+
+def _buffer_places(factors: Sequence[str]) -> Sequence[str]:
+    return [factor for factor in factors if factor in ("sndbuf", "send-sndbuf", "write-size", "nodelay", "send-nodelay")]
+
+
 _POINTS: Final = ("Each point is one trial, the line goes through the medians; where the trials of a cell fall into two "
                   "modes, the line is broken and a dotted bar joins the two. ")
 _X: Final = ("To the right the send buffer grows (the effective SO_SNDBUF, which is twice the request); auto, at its own "
              "place, is: not set, the kernel tunes it. ")
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "goodput_sndbuf": Kind(_against_sndbuf((GOODPUT,), "goodput_bytes_per_s"), _SNDBUF, _X +
+    "goodput_sndbuf": Kind(_against_sndbuf((GOODPUT,), "goodput_bytes_per_s"), _buffer_places, _X +
                            "Higher is faster. Each panel is one write size and has its own scale. " + _POINTS),
-    "latency_sndbuf": Kind(_against_sndbuf(LATENCIES, "latency_s"), _SNDBUF, _X +
+    "latency_sndbuf": Kind(_against_sndbuf(LATENCIES, "latency_s"), _buffer_places, _X +
                            "Lower is sooner. Left the latency of the median chunk, right the one that 99 of 100 chunks "
                            "stay below; both panels of a row have one scale. " + _POINTS),
-    "in_write_in_flight": Kind(_against_sndbuf(PARTS, "time_s"), _SNDBUF, _X +
+    "in_write_in_flight": Kind(_against_sndbuf(PARTS, "time_s"), _buffer_places, _X +
                                "Where the median chunk spends its time: left inside write() (copying, and waiting for "
                                "room in the buffer), right in flight (queued in the buffers, until the read that had "
                                "its last byte); both panels of a row have one scale. " + _POINTS),
-    "goodput_write_size": Kind(_against_write_size((GOODPUT,), "goodput_bytes_per_s"), _SNDBUF,
+    "goodput_write_size": Kind(_against_write_size((GOODPUT,), "goodput_bytes_per_s"), _buffer_places,
                                "To the right each write() hands over more bytes. Higher is faster. " + _POINTS),
-    "bytes_per_segment_write_size": Kind(_against_write_size((SEGMENT,), "bytes_per_segment"), _SNDBUF,
+    "bytes_per_segment_write_size": Kind(_against_write_size((SEGMENT,), "bytes_per_segment"), _buffer_places,
                                          "To the right each write() hands over more bytes; up is more bytes in each "
                                          "segment. On the diagonal one write is one segment; above it writes are "
                                          "merged, below it they are cut. " + _POINTS),
-    "latency_percentiles": Kind(_percentiles, _SNDBUF,
+    "latency_percentiles": Kind(_percentiles, _buffer_places,
                                 "Each curve is one trial. To the right come the slower and rarer chunks: at 99 % only "
                                 "one chunk in a hundred took longer than the curve shows. A flat curve is an even "
                                 "transfer; a step up is a wait that only some chunks meet."),
-    "ratio_heatmap": Kind(_ratios, _SNDBUF,
+    "ratio_heatmap": Kind(_ratios, _buffer_places,
                           "The number is the median goodput with NODELAY on, divided by that with NODELAY off. 1 is: no "
-                          "difference; 2 is: twice as fast with NODELAY; 0.5 is: half as fast. Where a star stands, the "
-                          "trials of one side fall into two modes and the ratio of medians says little."),
-    "goodput_levels": Kind(_levels, None, "Each column is one level of the factor. Higher is faster. " + _POINTS),
+                          "difference; 2 is: twice as fast with NODELAY; 0.5 is: half as fast. Where "
+                          "\"2 modes\" stands, the trials of one side fall into two groups far apart, and no single "
+                          "ratio is true."),
+    "goodput_levels": Kind(_levels, _level_places, "Each column is one level of the factor. Higher is faster. " + _POINTS),
 }
 
 
@@ -398,7 +433,7 @@ def caption(points: Points, failed: int, experiment: Experiment) -> str:
 
 
 def write_table(path: Path, table: Table, heading: Mapping[str, str]) -> None:
-    """Write `table` as TSV: `# key: value` lines, one header row, empty cells for None, a blank line for an empty row.
+    """Write `table` as TSV: `# key value` lines, one header row, empty cells for None, a blank line for an empty row.
 
     Numbers keep nine significant digits, so that equal data make equal files.
     """
@@ -406,7 +441,7 @@ def write_table(path: Path, table: Table, heading: Mapping[str, str]) -> None:
         if cell is None:
             return ""
         return f"{cell:.9g}" if isinstance(cell, float) else str(cell).translate({9: " ", 10: " ", 13: " "})
-    lines = [f"# {key}: {value}" for key, value in heading.items()]
+    lines = [f"# {key} {value}" for key, value in heading.items()]
     lines.append("\t".join(table.columns))
     lines += ["\t".join(map(text, row)) for row in table.rows]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -498,24 +533,25 @@ def draw(experiment: Experiment, rows: Sequence[Row], trials: Sequence[Trial], o
     out_dir.mkdir(parents=True, exist_ok=True)
     named = {trial.trial: trial for trial in trials}
     points = [Point(row, named[row.trial]) for row in rows if row.status == 0 and row.goodput_bytes_per_s is not None]
-    factors = [factor for factor in experiment.factors if len({p.level(factor) for p in points}) > 1]
+    factors = [factor.name for factor in experiment.factors if len({p.level(factor.name) for p in points}) > 1]
     jobs = []
     for request in experiment.charts:
         kind = KINDS[request.name]
-        unused = [] if kind.factors is None else [factor for factor in factors if factor not in kind.factors]
+        placed = kind.places(factors)
+        unused = [factor for factor in factors if factor not in placed]
         facets = _facets(points, unused)
         if len(facets) > FACETS_MAX:
             raise ChartError(f"{experiment.path}: chart {request.name} has no place for {', '.join(unused)} and would "
                              f"become {len(facets)} charts (at most {FACETS_MAX}): take the chart or a factor out")
         for levels, group in facets:
-            table = kind.build(group, [factor for factor in factors if factor not in unused])
+            table = kind.build(group, placed)
             if table is None:
                 continue
             ending = "".join(f"-{factor}={level}" for factor, level in levels.items()).replace("/", "_")
             title = ", ".join([request.title, *(factor_text(*item) for item in levels.items())])
             stem = out_dir / (request.name + ending)
             made = Chart(stem.name, title, *(stem.with_name(stem.name + end) for end in (".svg", ".png", ".tsv")),
-                         caption(group, len(rows) - len(points), experiment), kind.how_to_read.strip())
+                         caption(table.drawn, len(rows) - len(points), experiment), kind.how_to_read.strip())
             write_table(made.tsv, table, {"schema": FORMAT, "experiment": experiment.name, "chart": made.name,
                                           "version": _listed(point.trial.document["version"] for point in group)})
             jobs.append(_Job(made, PLOTS / f"{request.name}.gp"))

@@ -7,5 +7,6 @@ Y_LABEL = "goodput"
 X = "level"
 X_LABEL = ""
 COLUMNS = 2
+DIAGONAL = 0
 SHARE = 0
-load "plots/panels.gp"
+load "plots/body/panels.gp"

@@ -7,5 +7,6 @@ Y_LABEL = "goodput"
 X = "size"
 X_LABEL = "effective SO_SNDBUF"
 COLUMNS = 2
+DIAGONAL = 0
 SHARE = 0
-load "plots/panels.gp"
+load "plots/body/panels.gp"

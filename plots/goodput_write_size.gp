@@ -7,5 +7,6 @@ Y_LABEL = "goodput"
 X = "size"
 X_LABEL = "bytes in each write()"
 COLUMNS = 2
+DIAGONAL = 0
 SHARE = 0
-load "plots/panels.gp"
+load "plots/body/panels.gp"

@@ -7,5 +7,6 @@ Y_LABEL = "chunk latency"
 X = "size"
 X_LABEL = "effective SO_SNDBUF"
 COLUMNS = 2
+DIAGONAL = 0
 SHARE = 1
-load "plots/panels.gp"
+load "plots/body/panels.gp"

@@ -17,14 +17,15 @@ array NODELAY[2] = ["off", "on"]
 array NODELAY_TITLE[2] = ["NODELAY off (Nagle may hold)", "NODELAY on (Nagle off)"]
 set style line 1 linetype 6 linewidth 2 dashtype solid  pointtype 7 pointsize 0.5
 set style line 2 linetype 7 linewidth 2 dashtype (9, 4) pointtype 8 pointsize 0.7
-set style line 3 linetype 6 linewidth 1.5 dashtype (1, 3)
-set style line 4 linetype 7 linewidth 1.5 dashtype (1, 3)
+set style line 3 linetype 6 linewidth 1.5 dashtype (2, 2)
+set style line 4 linetype 7 linewidth 1.5 dashtype (2, 2)
 set style line 8 linecolor rgb "#dddddd" linewidth 0.7 dashtype solid
 set style line 9 linecolor rgb "#777777" linewidth 1 dashtype (2, 3)
 
-# The page: rows x columns of panels below a head (title, legend) and above a foot (caption). All lengths are in pixels.
+# The page: rows x columns of panels below a head (title, legend of so many lines) and above a foot (caption). All
+# lengths are in pixels.
 WIDTH = 960.0
-HEAD = 96.0
+HEAD = 62.0
 FOOT = 62.0
 PNG = OUT[strlen(OUT) - 3:] eq ".png"
 POINT = PNG ? 0.75 : 1.0
@@ -34,6 +35,7 @@ AXIS_FONT = sprintf(",%.1f", 13 * POINT)
 TICS_FONT = sprintf(",%.1f", 12.5 * POINT)
 CAPTION_FONT = sprintf(",%.1f", 12 * POINT)
 page_height(rows, panel) = HEAD + FOOT + rows * panel
+set_legend(lines) = sprintf("HEAD = %f", 58.0 + 17 * lines)
 set_page(rows, panel) = (PNG ? "set terminal pngcairo font 'sans,10.5'" : "set terminal svg font 'sans-serif,14'") \
     . sprintf(" noenhanced background rgb 'white' size %d,%d; set output OUT", WIDTH, page_height(rows, panel))
 # Title, legend and caption, to be set before the first panel and unset after it.
@@ -45,7 +47,7 @@ unset_head_and_foot = "unset label 1; unset label 2; unset key"
 set_place(p, rows, columns, panel) = set_place_at((p - 1) / columns, (p - 1) % columns, WIDTH / columns, rows, panel)
 set_place_at(row, column, width, rows, panel) = \
     sprintf("set lmargin at screen %f; ", (column * width + 84) / WIDTH) \
-    . sprintf("set rmargin at screen %f; ", ((column + 1) * width - 14) / WIDTH) \
+    . sprintf("set rmargin at screen %f; ", ((column + 1) * width - 24) / WIDTH) \
     . sprintf("set bmargin at screen %f; ", (FOOT + (rows - 1 - row) * panel + 48) / page_height(rows, panel)) \
     . sprintf("set tmargin at screen %f", (FOOT + (rows - row) * panel - 26) / page_height(rows, panel))
 
@@ -55,6 +57,8 @@ set tics nomirror out scale 0.6, 0.3 font TICS_FONT
 set grid xtics ytics linestyle 8
 size_text(bytes) = bytes < 1024 || bytes < 10240 && int(bytes) % 512 ? sprintf("%.0f B", bytes) \
     : bytes < 1048576 ? sprintf("%.4g KiB", bytes / 1024.0) : sprintf("%.4g MiB", bytes / 1048576.0)
-unit_text(value, unit) = gprintf("%.0s %c", value) . unit
+array PREFIX[7] = ["n", "u", "m", "", "k", "M", "G"]
+unit_text(value, unit) = unit eq "B" ? size_text(value) : unit_text_at(value, unit, floor_log(value, 1000))
+unit_text_at(value, unit, power) = sprintf("%.3g %s%s", value / 1000.0**power, PREFIX[int(power) + 4], unit)
 floor_log(value, base) = floor(log(value) / log(base) + 1e-9)
 ceil_log(value, base) = ceil(log(value) / log(base) - 1e-9)

@@ -1,6 +1,7 @@
 # How is a grid of panels drawn, one point a trial, a line through the medians? The body of every chart of that kind.
 # columns: kind panel panel_title nodelay place spread modes low high (and the script's own VALUE)
 # The script sets VALUE (a column), UNIT (of its values), COLUMNS (panels a row), SHARE (1: one y scale a row of panels),
+# DIAGONAL (1: a line where y is x),
 # X_LABEL, Y_LABEL (opens each panel's title), and X: "size" (bytes, powers of two; a level "auto" has its own place) or "level" (names).
 # What is there: panels, the range of each, and which of the two lines of the legend are needed.
 panels = 0
@@ -42,11 +43,13 @@ if (SHARE) {
     }
 }
 
+eval set_legend(seen[1] + seen[2] + two_modes)
 eval set_page(rows, PANEL)
 set multiplot
 eval set_head_and_foot(page_height(rows, PANEL))
 
 # The x axis: the two values of NODELAY stand a little apart, the trials of a cell beside one another.
+apart = seen[1] && seen[2] ? (DIAGONAL ? 0.3 : 1.0) : 0.0
 if (X eq "size") {
     set logscale x 2
     largest = auto_place > 0 ? auto_place / 8.0 : last_place
@@ -59,12 +62,12 @@ if (X eq "size") {
         set arrow 9 from auto_place / 3, graph 0 to auto_place / 3, graph 1 nohead linestyle 9
     }
     set xrange [first_place / 1.6 : last_place * (auto_place > 0 ? 2 : 1.6)]
-    at(place, side, spread) = place * 2**(0.16 * (side - 1.5) * 2 + 0.13 * spread)
+    at(place, side, spread) = place * 2**(apart * 0.32 * (side - 1.5) + 0.13 * spread)
 } else {
     set xtics ()
     do for [k = 1:int(last_place)] { set xtics add (level[k] k) }
     set xrange [0.5 : last_place + 0.5]
-    at(place, side, spread) = place + 0.17 * (side - 1.5) * 2 + 0.12 * spread
+    at(place, side, spread) = place + apart * 0.34 * (side - 1.5) + 0.12 * spread
 }
 
 # A log axis has no place for 0: a measured 0 stands on its own line below the rest.
@@ -81,11 +84,13 @@ do for [p = 1:panels] {
     if (zero[p]) { bottom = low[p] / 2.5 }
     set yrange [bottom : top]
     set ytics ()
-    do for [k = floor_log(bottom, 10):ceil_log(top, 10)] {
-        set ytics add (unit_text(10.0**k, UNIT) 10.0**k)
-        if (top / bottom < 150) {
-            set ytics add (unit_text(2 * 10.0**k, UNIT) 2 * 10.0**k)
-            set ytics add (unit_text(5 * 10.0**k, UNIT) 5 * 10.0**k)
+    if (UNIT eq "B") {
+        step = top / bottom < 64 ? 1 : top / bottom < 2048 ? 2 : 4
+        do for [k = ceil_log(bottom, 2):floor_log(top, 2):step] { set ytics add (size_text(2.0**k) 2.0**k) }
+    } else {
+        marks = top / bottom < 8 ? "1 1.5 2 3 4 5 6 8" : top / bottom < 150 ? "1 2 5" : "1"
+        do for [k = floor_log(bottom, 10):ceil_log(top, 10)] {
+            do for [mark in marks] { set ytics add (unit_text(mark * 10.0**k, UNIT) mark * 10.0**k) }
         }
     }
     if (zero[p]) { set ytics add ("0" low[p] / 2.0) }
@@ -102,6 +107,7 @@ do for [p = 1:panels] {
         for [side = 1:2] DATA using (is("trial", p, side) ? at(column("place"), side, column("spread")) : NaN) \
             :(y(column(VALUE), p)) with points linestyle side notitle, \
         for [side = 1:2] keyentry with linespoints linestyle side title (seen[side] ? NODELAY_TITLE[side] : ""), \
+        DIAGONAL && low[p] < 1e300 ? x : NaN with lines linestyle 9 notitle, \
         keyentry with lines linestyle 9 title (two_modes ? "two modes in a cell: no median" : "")
     if (p == 1) { eval unset_head_and_foot }
 }

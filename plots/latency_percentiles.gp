@@ -1,0 +1,44 @@
+# How long do the slow chunks take: latency by percentile, with Nagle (NODELAY off) and without (NODELAY on)?
+# columns: panel panel_title nodelay quantile latency_s
+# A blank line ends the curve of one trial.
+call "plots/style.gp" ARG1 ARG2 ARG3 ARG4
+panels = 0
+array title[64]
+array seen[2] = [0, 0]
+low = 1e300
+rarest = 1000
+high = 0
+stats DATA using (panels = column("panel") > panels ? int(column("panel")) : panels, \
+    title[int(column("panel"))] = strcol("panel_title"), strcol("nodelay") eq "on" ? (seen[2] = 1) : (seen[1] = 1), \
+    v = column("latency_s"), v > 0 && v < low ? (low = v) : 0, v > high ? (high = v) : 0, \
+    x = 1 / (1 - column("quantile")), x > rarest ? (rarest = x) : 0, 1) nooutput
+COLUMNS = panels == 1 ? 1 : panels % 3 == 0 ? 3 : 2
+PANEL = COLUMNS == 1 ? 360 : 250
+rows = (panels + COLUMNS - 1) / COLUMNS
+eval set_legend(seen[1] + seen[2])
+eval set_page(rows, PANEL)
+set multiplot
+eval set_head_and_foot(page_height(rows, PANEL))
+
+# One scale for all panels. x is 1 / (1 - quantile): each step to the right is ten times rarer.
+set logscale xy
+set xrange [1:rarest * 1.1]
+set xtics ("0" 1, "50" 2, "90" 10, "99" 100, "99.9" 1000, "99.99" 10000)
+set yrange [low / 1.3:high * 1.3]
+set ytics ()
+marks = high / low < 8 ? "1 2 3 5" : high / low < 150 ? "1 2 5" : "1"
+do for [k = floor_log(low, 10):ceil_log(high, 10)] {
+    do for [mark in marks] { set ytics add (unit_text(mark * 10.0**k, "s") mark * 10.0**k) }
+}
+do for [p = 1:panels] {
+    eval set_place(p, rows, COLUMNS, PANEL)
+    set label 3 title[p] at graph 0, graph 1 offset 0, 0.7 left font PANEL_FONT
+    set xlabel (p > panels - COLUMNS ? "percentile of the chunks (%)" : "") font AXIS_FONT offset 0, 0.3
+    plot for [side = 1:2] DATA using (column("panel") == p && strcol("nodelay") eq NODELAY[side] \
+            ? 1 / (1 - column("quantile")) : NaN):(column("latency_s") > 0 ? column("latency_s") : low) \
+            with lines linestyle side linewidth 1.2 notitle, \
+        for [side = 1:2] keyentry with lines linestyle side title (seen[side] ? NODELAY_TITLE[side] : "")
+    if (p == 1) { eval unset_head_and_foot }
+}
+unset multiplot
+set output
