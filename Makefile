@@ -34,7 +34,7 @@ SOURCES    := $(wildcard tool/*.c tool/lab/*.c)
 OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
 MODULES    := $(filter-out $(BUILD)/tool/main.o,$(OBJECTS))
 TESTS      := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(wildcard tests/c/*.c))
-BARE       := $(patsubst tool/bench/%.c,$(BUILD)/bench/%,$(wildcard tool/bench/*.c))
+BARE       := $(BUILD)/bench/bare_loop $(BUILD)/bench/preload_congestion.so
 ALL_C      := $(SOURCES) $(wildcard tool/bench/*.c tests/c/*.c)
 ALL_H      := $(wildcard tool/*.h tool/lab/*.h tests/c/*.h)
 SCRIPTS    := .ci/run $(wildcard harness/*.sh tests/*.sh)
@@ -73,12 +73,15 @@ $(BUILD)/tests/%: $(BUILD)/tests/c/%.o $(MODULES)
 	@mkdir -p $(@D)
 	$(COMPILE) -o $@ $^ $(LIBRARIES)
 
-# Each tool/bench/X.c is one program without a module of the tool: the bare loops that the tool is measured against.
-$(BUILD)/bench/%: $(BUILD)/tool/bench/%.o
+# What the tool is measured against stands alone: no module of the tool is in it.
+$(BUILD)/bench/%: tool/bench/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -o $@ $^ $(LIBRARIES)
+	$(COMPILE) -o $@ $< $(LIBRARIES)
+$(BUILD)/bench/%.so: tool/bench/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(LANGUAGE) $(WARNINGS) $(CFLAGS) -fPIC -shared -o $@ $<
 
--include $(OBJECTS:.o=.d) $(TESTS:$(BUILD)/tests/%=$(BUILD)/tests/c/%.d) $(BARE:$(BUILD)/bench/%=$(BUILD)/tool/bench/%.d)
+-include $(OBJECTS:.o=.d) $(TESTS:$(BUILD)/tests/%=$(BUILD)/tests/c/%.d)
 
 report: $(PROGRAM) ## run the standard experiments and write results/latest/report.html (EXPERIMENT=, FILE=)
 	$(PYTHON) -m harness report $(EXPERIMENT) $(if $(FILE),--file $(FILE))
@@ -88,7 +91,7 @@ run: $(PROGRAM) ## run one experiment: make run EXPERIMENT=harness/experiments/s
 	$(PYTHON) -m harness run $(EXPERIMENT) $(if $(FILE),--file $(FILE))
 
 test: $(PROGRAM) $(TESTS) $(BARE) ## run every test (SANITIZE=1: with sanitizers; PYTEST="-k words" narrows)
-	$(PYTHON) -m pytest -q -o cache_dir=$(CURDIR)/build/pytest $(PYTEST) tests
+	$(PYTHON) -m pytest -q $(PYTEST) tests
 
 bench: $(PROGRAM) $(BARE) ## measure the tool against bare loops and its peers (BENCH="--json FILE --rounds N")
 	$(PYTHON) -m harness.bench $(BENCH)
@@ -124,10 +127,10 @@ build/lint/%.tidy: % $(ALL_H) .clang-tidy | needs
 build/lint/cppcheck: $(ALL_C) $(ALL_H) Makefile | needs
 	@mkdir -p $(@D)
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 -Itool $(NAMES) tool && touch $@
-build/lint/python: $(wildcard harness/*.py tests/*.py) | needs
+build/lint/python: $(wildcard harness/*.py tests/*.py) setup.cfg | needs
 	@mkdir -p $(@D)
-	$(PYTHON) -m flake8 --max-line-length 120 harness tests
-	$(PYTHON) -m mypy --strict --cache-dir build/mypy harness && touch $@
+	$(PYTHON) -m flake8 harness tests
+	$(PYTHON) -m mypy --strict harness && touch $@
 build/lint/shell: $(SCRIPTS) | needs
 	@mkdir -p $(@D)
 	shellcheck $(SCRIPTS) && touch $@
