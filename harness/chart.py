@@ -8,7 +8,6 @@ the trials of a cell fall into two modes, the cell is marked and no median is dr
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import tempfile
@@ -16,12 +15,13 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
-from statistics import median
 from typing import Final
 
-from harness.experiment import Experiment
+from harness.experiment import ChartSpec, Experiment
+from harness.panels import (FLIGHT, GOODPUT, LATENCIES, SEGMENT, Build, Cell, Point, Points, Table, against_sndbuf,
+                            against_write_size, buffer_factors, factor_text, latency_curves, level_factors, levels,
+                            ratios)
 from harness.schema import HarnessError
 from harness.store import Trial
 from harness.summary import Row
@@ -29,14 +29,10 @@ from harness.summary import Row
 FORMAT: Final = "tinygram-chart/1"
 ROOT: Final = Path(__file__).resolve().parent.parent
 PLOTS: Final = ROOT / "plots"
-MODE_GAP: Final = 3.0
 FACETS_MAX: Final = 8
-PANELS_MAX: Final = 48
 CAPTION_WIDTH: Final = 150
 GNUPLOT_TIMEOUT_S: Final = 60
 PARALLEL: Final = 2
-
-Cell = str | int | float | None
 
 
 class ChartError(HarnessError):
@@ -61,36 +57,6 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One finished trial: its summary row, its levels, its place in the plan and the document it came from."""
-
-    row: Row
-    trial: Trial
-
-    def level(self, factor: str) -> str | None:
-        """Level of `factor` in this trial, None where the experiment does not vary it."""
-        return self.trial.levels.get(factor)
-
-
-Points = Sequence[Point]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """What a script draws: a header row and its rows; None is an empty cell; an empty row is a blank line.
-
-    drawn are the trials that are in it.
-    """
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    drawn: tuple[Point, ...]
-
-
-Build = Callable[[Points, Sequence[str]], Table | None]
-
-
-@dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of chart: its builder makes the table of plots/<script>.gp; None is: nothing to draw.
 
@@ -103,294 +69,47 @@ class Kind:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Numbers
-
-
-def modes(values: Iterable[float]) -> list[list[float]]:
-    """The values sorted, in two groups where they have two modes, else in one.
-
-    Rule: two modes are told apart where the largest ratio of neighbours in the sorted values is above MODE_GAP (3), the
-    largest gap of their logarithms. Zeros have no logarithm: they go with the lower group and make no gap themselves.
-    """
-    ordered = sorted(values)
-    positive = [value for value in ordered if value > 0]
-    gaps = [(high / low, high) for low, high in zip(positive, positive[1:])]
-    widest, start = max(gaps, default=(1.0, 0.0))
-    if widest <= MODE_GAP:
-        return [ordered] if ordered else []
-    return [[value for value in ordered if value < start], [value for value in ordered if value >= start]]
-
-
-def size_text(size: float) -> str:
-    """Bytes as people write sizes: 100 B, 1448 B, 4.5 KiB, 4 MiB."""
-    if size < 10240 and size % 512:
-        return f"{size:.0f} B"
-    for unit, scale in (("MiB", 1024 ** 2), ("KiB", 1024)):
-        if size >= scale:
-            return f"{size / scale:.4g} {unit}"
-    return f"{size:.0f} B"
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Places of a trial in a chart
-
-
-def sndbuf_level(point: Point) -> tuple[str, float | None] | None:
-    """Name and bytes of the effective SO_SNDBUF; ("auto", None) where none was set; None where it is not known."""
-    if point.row.sndbuf_requested_bytes == "auto":
-        return "auto", None
-    effective = point.row.sndbuf_effective_bytes
-    return None if effective is None else (size_text(effective), float(effective))
-
-
-def sndbuf_places(points: Points) -> dict[str, float]:
-    """Place on the x axis, in bytes, of each level of SO_SNDBUF; `auto` stands apart, at the right."""
-    levels = {level for level in map(sndbuf_level, points) if level is not None}
-    sizes = {name: size for name, size in levels if size is not None}
-    places = dict(sorted(sizes.items(), key=lambda item: item[1]))
-    if ("auto", None) in levels:
-        largest = max(sizes.values(), default=65536.0)
-        places["auto"] = 8.0 * 2 ** math.ceil(math.log2(largest)) if sizes else largest
-    return places
-
-
-FACTOR_WORDS: Final = {"sndbuf": "SO_SNDBUF request", "rcvbuf": "SO_RCVBUF request", "mss": "MSS request",
-                       "nodelay": "NODELAY", "congestion": "congestion control", "write-size": "writes of",
-                       "send-with": "sent with"}
-
-
-def factor_text(factor: str, level: str) -> str:
-    """A level of a factor as it stands in a title."""
-    return f"{FACTOR_WORDS.get(factor, factor)} {level}"
-
-
-def _write_size_text(point: Point) -> str:
-    size = point.row.write_size_bytes
-    return "writes of unknown size" if size is None else f"writes of {size_text(size)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One duration or count that a panel shows: a column of the summary and its name in a panel's title."""
-
-    attribute: str
-    title: str = ""
-
-    def of(self, point: Point) -> float | None:
-        """Its value in this trial, None where it is missing."""
-        value = getattr(point.row, self.attribute)
-        return None if value is None else float(value)
-
-
-GOODPUT: Final = Measure("goodput_bytes_per_s")
-SEGMENT: Final = Measure("bytes_per_segment")
-LATENCIES: Final = (Measure("latency_p50_s", "median"), Measure("latency_p99_s", "99th percentile"))
-PARTS: Final = (Measure("in_write_p50_s", "inside write()"), Measure("in_flight_p50_s", "in flight, after write()"))
-
-
-def panels(points: Points, measures: Sequence[Measure], value: str, panel: Callable[[Point], tuple[float, str]],
-           place: Callable[[Point], tuple[str, float] | None]) -> Table | None:
-    """The table of plots/body/panels.gp: a row a trial, then a row a cell with its median.
-
-    panel gives the order and the title of the panel of a trial, place its level and its place on the x axis. With
-    several measures each panel of a row shows one of them. spread (-1 to 1) sets the trials of a cell side by side, in
-    plan order. low and high are the medians of the two modes, empty where there is one.
-    """
-    order = sorted({panel(point) for point in points})
-    if len(order) * len(measures) > PANELS_MAX:
-        raise ChartError(f"a chart of {len(order) * len(measures)} panels cannot be read: give the experiment fewer "
-                         f"levels (at most {PANELS_MAX} panels)")
-    groups: dict[tuple[int, str, float, str], list[tuple[float, Point]]] = {}
-    titles: dict[int, str] = {}
-    for point in points:
-        where = place(point)
-        for index, measure in enumerate(measures):
-            number = order.index(panel(point)) * len(measures) + index + 1
-            titles[number] = ", ".join(filter(None, (panel(point)[1], measure.title)))
-            size = measure.of(point)
-            if where is not None and size is not None and point.row.nodelay is not None:
-                key = (number, point.row.nodelay, where[1], where[0])
-                groups.setdefault(key, []).append((size, point))
-    columns = ("kind", "panel", "panel_title", "nodelay", "level", "place", "spread", "modes", "low", "high", value,
-               "trial")
-    trials: list[tuple[Cell, ...]] = []
-    medians: list[tuple[Cell, ...]] = []
-    for key in sorted(groups):
-        number, nodelay, at, level = key
-        found = modes(size for size, _ in groups[key])
-        low, high = (median(found[0]), median(found[1])) if len(found) == 2 else (None, None)
-        head = (number, titles[number], nodelay, level, at)
-        n = len(groups[key])
-        for index, (size, point) in enumerate(groups[key]):
-            spread = round((2 * index + 1) / n - 1, 4)
-            trials.append(("trial", *head, spread, len(found), None, None, size, point.row.trial))
-        medians.append(("median", *head, 0, len(found), low, high, median(size for size, _ in groups[key]), None))
-    drawn = {point.row.trial: point for group in groups.values() for _, point in group}
-    return Table(columns, tuple(trials + medians), tuple(drawn.values())) if trials else None
-
-
-def _by_write_size(point: Point) -> tuple[float, str]:
-    return point.row.write_size_bytes or 0, _write_size_text(point)
-
-
-def _against_sndbuf(measures: Sequence[Measure], value: str) -> Build:
-    def build(points: Points, factors: Sequence[str]) -> Table | None:
-        places = sndbuf_places(points)
-
-        def place(point: Point) -> tuple[str, float] | None:
-            level = sndbuf_level(point)
-            return None if level is None else (level[0], places[level[0]])
-        return panels(points, measures, value, _by_write_size, place)
-    return build
-
-
-def _against_write_size(measures: Sequence[Measure], value: str) -> Build:
-    def build(points: Points, factors: Sequence[str]) -> Table | None:
-        def panel(point: Point) -> tuple[float, str]:
-            level = sndbuf_level(point)
-            if "sndbuf" not in factors or level is None:
-                return 0, ""
-            return (math.inf if level[1] is None else level[1]), f"SO_SNDBUF {level[0]}"
-
-        def place(point: Point) -> tuple[str, float] | None:
-            size = point.row.write_size_bytes
-            return None if size is None else (size_text(size), float(size))
-        return panels(points, measures, value, panel, place)
-    return build
-
-
-def _level_places(factors: Sequence[str]) -> Sequence[str]:
-    """The factor along x (neither NODELAY nor the write size, if there is another), that of the panels, and NODELAY."""
-    named = [factor for factor in factors if factor not in ("nodelay", "write-size")]
-    if "write-size" in factors:
-        named.insert(1, "write-size")
-    return [*named[:2], *(factor for factor in factors if factor == "nodelay")]
-
-
-def _levels(points: Points, factors: Sequence[str]) -> Table | None:
-    """Goodput by level of the first of `factors`, panels by the next, NODELAY by colour."""
-    named = [factor for factor in factors if factor != "nodelay"] or list(factors)
-    across = named[0] if named else None
-    down = named[1] if len(named) > 1 else None
-
-    def order(factor: str | None) -> list[str]:
-        found = {point.trial.levels[factor]: point.row.cell for point in reversed(points)} if factor else {}
-        return sorted(found, key=lambda level: found[level])
-
-    columns, lines = order(across), order(down)
-
-    def panel(point: Point) -> tuple[float, str]:
-        if down is None:
-            return 0, "" if "write-size" in factors else _write_size_text(point)
-        if down == "write-size":
-            return _by_write_size(point)
-        return lines.index(point.trial.levels[down]), factor_text(down, point.trial.levels[down])
-
-    def place(point: Point) -> tuple[str, float]:
-        level = point.trial.levels[across] if across else "all"
-        return level, float(columns.index(level) + 1 if across else 1)
-    return panels(points, (GOODPUT,), "goodput_bytes_per_s", panel, place)
-
-
-def _spread_out(items: Sequence[float], most: int) -> list[float]:
-    """At most `most` of the sorted items: the first, the last and evenly chosen ones between them."""
-    if len(items) <= most:
-        return list(items)
-    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
-
-
-def _percentiles(points: Points, factors: Sequence[str]) -> Table | None:
-    """The latency distribution, a curve a trial; panels: up to three write sizes, by up to three SO_SNDBUF."""
-    places = sndbuf_places(points)
-    buffers = _spread_out(sorted(places.values()), 3)
-    sizes = _spread_out(sorted({float(p.row.write_size_bytes) for p in points if p.row.write_size_bytes is not None}),
-                        3 if len(buffers) > 1 else 6)
-    names = {at: name for name, at in places.items()}
-    rows: list[tuple[Cell, ...]] = []
-    drawn = []
-    for number, (size, buffer) in enumerate(product(sizes, buffers), 1):
-        title = f"writes of {size_text(size)}" + (f", SO_SNDBUF {names[buffer]}" if len(buffers) > 1 else "")
-        for point in sorted(points, key=lambda p: str(p.row.nodelay)):
-            level = sndbuf_level(point)
-            latency = point.trial.document["result"]["latency_ns"]
-            if point.row.write_size_bytes != size or level is None or places[level[0]] != buffer or latency is None:
-                continue
-            curve = [(q, ns) for q, ns in latency["curve"] if q < 1.0]
-            rows += [(number, title, point.row.nodelay, q, ns / 1e9, point.row.trial) for q, ns in curve]
-            rows.append(())
-            drawn.append(point)
-    columns = ("panel", "panel_title", "nodelay", "quantile", "latency_s", "trial")
-    return Table(columns, tuple(rows), tuple(drawn)) if rows else None
-
-
-def _ratios(points: Points, factors: Sequence[str]) -> Table | None:
-    """Median goodput with NODELAY on by that with NODELAY off, a row a cell of write size and effective SO_SNDBUF.
-
-    The ratio is missing where the trials of one side have two modes.
-    """
-    places = sndbuf_places(points)
-    buffers = sorted(places, key=lambda name: places[name])
-    groups: dict[tuple[int, str, str], list[tuple[float, Point]]] = {}
-    for point in points:
-        level, size, goodput = sndbuf_level(point), point.row.write_size_bytes, GOODPUT.of(point)
-        if level is not None and size is not None and goodput is not None and point.row.nodelay is not None:
-            groups.setdefault((size, level[0], point.row.nodelay), []).append((goodput, point))
-    sizes = sorted({size for size, _, _ in groups})
-    rows: list[tuple[Cell, ...]] = []
-    drawn: list[Point] = []
-    for (y, size), (x, buffer) in product(enumerate(sizes, 1), enumerate(buffers, 1)):
-        both = [groups.get((size, buffer, nodelay), []) for nodelay in ("on", "off")]
-        if all(both):
-            on, off = ([goodput for goodput, _ in group] for group in both)
-            found = max(len(modes(on)), len(modes(off)))
-            rows.append((x, y, buffer, size_text(size), median(on) / median(off) if found == 1 else None, found,
-                         median(on), median(off), len(on), len(off)))
-            drawn += [point for group in both for _, point in group]
-    columns = ("x", "y", "sndbuf", "write_size", "ratio", "modes", "goodput_on_bytes_per_s", "goodput_off_bytes_per_s",
-               "n_on", "n_off")
-    return Table(columns, tuple(rows), tuple(drawn)) if rows else None
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # The list of charts
 
-
-
-def _buffer_places(factors: Sequence[str]) -> Sequence[str]:
-    return [factor for factor in factors if factor in ("sndbuf", "send-sndbuf", "write-size", "nodelay", "send-nodelay")]
-
-
-_POINTS: Final = ("Each point is one trial, the line goes through the medians; where the trials of a cell fall into two "
-                  "modes, the line is broken and a dotted bar joins the two. ")
-_X: Final = ("To the right the send buffer grows (the effective SO_SNDBUF, which is twice the request); auto, at its own "
-             "place, is: not set, the kernel tunes it. ")
+_MODES: Final = ("Where the trials of a cell fall into two modes there is no median, and a dotted bar joins the two.")
+_POINTS: Final = "Each point is one trial, the line joins the medians. " + _MODES
+_BUFFER: Final = ("To the right the send buffer grows: the effective SO_SNDBUF, which is twice what was asked for. "
+                  "At auto, right of the bar, none was set and the kernel tunes it. ")
+_WRITE: Final = "To the right each write() hands over more bytes. "
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "goodput_sndbuf": Kind(_against_sndbuf((GOODPUT,), "goodput_bytes_per_s"), _buffer_places, _X +
-                           "Higher is faster. Each panel is one write size and has its own scale. " + _POINTS),
-    "latency_sndbuf": Kind(_against_sndbuf(LATENCIES, "latency_s"), _buffer_places, _X +
-                           "Lower is sooner. Left the latency of the median chunk, right the one that 99 of 100 chunks "
-                           "stay below; both panels of a row have one scale. " + _POINTS),
-    "in_write_in_flight": Kind(_against_sndbuf(PARTS, "time_s"), _buffer_places, _X +
-                               "Where the median chunk spends its time: left inside write() (copying, and waiting for "
-                               "room in the buffer), right in flight (queued in the buffers, until the read that had "
-                               "its last byte); both panels of a row have one scale. " + _POINTS),
-    "goodput_write_size": Kind(_against_write_size((GOODPUT,), "goodput_bytes_per_s"), _buffer_places,
-                               "To the right each write() hands over more bytes. Higher is faster. " + _POINTS),
-    "bytes_per_segment_write_size": Kind(_against_write_size((SEGMENT,), "bytes_per_segment"), _buffer_places,
-                                         "To the right each write() hands over more bytes; up is more bytes in each "
-                                         "segment. On the diagonal one write is one segment; above it writes are "
-                                         "merged, below it they are cut. " + _POINTS),
-    "latency_percentiles": Kind(_percentiles, _buffer_places,
-                                "Each curve is one trial. To the right come the slower and rarer chunks: at 99 % only "
-                                "one chunk in a hundred took longer than the curve shows. A flat curve is an even "
-                                "transfer; a step up is a wait that only some chunks meet."),
-    "ratio_heatmap": Kind(_ratios, _buffer_places,
-                          "The number is the median goodput with NODELAY on, divided by that with NODELAY off. 1 is: no "
-                          "difference; 2 is: twice as fast with NODELAY; 0.5 is: half as fast. Where "
-                          "\"2 modes\" stands, the trials of one side fall into two groups far apart, and no single "
-                          "ratio is true."),
-    "goodput_levels": Kind(_levels, _level_places, "Each column is one level of the factor. Higher is faster. " + _POINTS),
+    "goodput_sndbuf": Kind(
+        against_sndbuf((GOODPUT,), "goodput_bytes_per_s"), buffer_factors,
+        f"{_BUFFER}Higher is faster. Each panel is one write size and has its own scale. {_POINTS}"),
+    "latency_sndbuf": Kind(
+        against_sndbuf(LATENCIES, "latency_s"), buffer_factors,
+        f"{_BUFFER}Lower is sooner. Left is the latency of the median chunk, right the one that 99 of 100 chunks stay "
+        f"below; the two have one scale. {_POINTS}"),
+    "in_write_in_flight": Kind(
+        against_sndbuf(FLIGHT, "time_s"), buffer_factors,
+        f"{_BUFFER}Where the median chunk spends its time: left inside write(), being copied and waiting for room in "
+        f"the buffer; right in flight, after write() and until the read() that had its last byte. {_POINTS}"),
+    "goodput_write_size": Kind(
+        against_write_size((GOODPUT,), "goodput_bytes_per_s"), buffer_factors,
+        f"{_WRITE}Higher is faster. {_POINTS}"),
+    "bytes_per_segment_write_size": Kind(
+        against_write_size((SEGMENT,), "bytes_per_segment"), buffer_factors,
+        f"{_WRITE}Up is more bytes in each segment. On the grey diagonal one write is one segment; above it writes "
+        f"were merged, below it they were cut. {_POINTS}"),
+    "latency_percentiles": Kind(
+        latency_curves, buffer_factors,
+        "Each curve is one trial. To the right come the slower and rarer chunks: at 99 only one chunk in a hundred "
+        "took longer than the curve shows. A flat curve is an even transfer; a step up is a wait that only some chunks "
+        "meet."),
+    "ratio_heatmap": Kind(
+        ratios, buffer_factors,
+        "Each number is the median goodput with NODELAY on, divided by that with NODELAY off: 1 is no difference, 2 is "
+        "twice as fast with NODELAY, 0.5 half as fast. Where it says 2 modes, the trials of one side fall into two "
+        "groups far apart, and no single ratio is true."),
+    "goodput_levels": Kind(
+        levels, level_factors,
+        "Each column is one level of the factor. Higher is faster. Each point is one trial, each bar a median. "
+        + _MODES),
 }
 
 
@@ -455,11 +174,11 @@ def needed_columns(script: Path) -> tuple[str, ...]:
     try:
         lines = script.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise ChartError(f"{script} cannot be read ({error.strerror}): a chart needs plots/<its name>.gp") from error
+        raise ChartError(f"{script} cannot be read ({error.strerror}): a chart needs plots/<its name>.gp.") from error
     for line in lines:
         if line.startswith("# columns:"):
             return tuple(line.removeprefix("# columns:").split())
-    raise ChartError(f"{script} has no line that starts with `# columns:`: name there the columns that it reads")
+    raise ChartError(f"{script} has no line that starts with `# columns:`: name there the columns that it reads.")
 
 
 def check_columns(script: Path, tsv: Path) -> None:
@@ -469,7 +188,7 @@ def check_columns(script: Path, tsv: Path) -> None:
     missing = [column for column in needed_columns(script) if column not in header]
     if missing:
         raise ChartError(f"{tsv} lacks the column {', '.join(missing)} that {script.name} draws; "
-                         f"it has {', '.join(header)}")
+                         f"it has {', '.join(header)}.")
 
 
 def plot(script: Path, tsv: Path, out: Path, title: str, text: str, cache: Path | None = None) -> None:
@@ -489,21 +208,15 @@ def plot(script: Path, tsv: Path, out: Path, title: str, text: str, cache: Path 
         done = subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, errors="replace", timeout=GNUPLOT_TIMEOUT_S)
     except FileNotFoundError as error:
-        raise ChartError("gnuplot is not there: install it with `apt-get install gnuplot-nox`") from error
+        raise ChartError("gnuplot is not there: install it with `apt-get install gnuplot-nox`.") from error
     except subprocess.TimeoutExpired as error:
-        raise ChartError(f"gnuplot took more than {GNUPLOT_TIMEOUT_S} s for {script.name} and {tsv}") from error
+        raise ChartError(f"gnuplot took more than {GNUPLOT_TIMEOUT_S} s for {script.name} and {tsv}; is the machine overloaded?") from error
     said = " ".join(line.strip() for line in done.stderr.splitlines() if line.strip(" ^\t"))
     if said or done.returncode != 0:
         raise ChartError(f"gnuplot could not draw {tsv} with {script.name} (status {done.returncode}): "
-                         f"{said[:500] or 'it said nothing'}")
+                         f"{said[:500] or 'it said nothing'}.")
     if not out.is_file() or out.stat().st_size == 0:
-        raise ChartError(f"gnuplot drew {tsv} with {script.name} without complaint, but {out} is empty")
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    chart: Chart
-    script: Path
+        raise ChartError(f"gnuplot drew {tsv} with {script.name} without complaint, but {out} is empty.")
 
 
 def _facets(points: Points, unused: Sequence[str]) -> list[tuple[Mapping[str, str], list[Point]]]:
@@ -519,7 +232,7 @@ def check(experiment: Experiment) -> None:
     """Raise ChartError where the experiment asks for a chart that does not exist; to be called before the trials."""
     for request in experiment.charts:
         if request.name not in KINDS:
-            raise ChartError(f"{experiment.path}: there is no chart {request.name!r}; there are {', '.join(KINDS)}")
+            raise ChartError(f"{experiment.path}: there is no chart {request.name!r}; there are {', '.join(KINDS)}.")
 
 
 def draw(experiment: Experiment, rows: Sequence[Row], trials: Sequence[Trial], out_dir: Path) -> list[Chart]:
@@ -530,32 +243,48 @@ def draw(experiment: Experiment, rows: Sequence[Row], trials: Sequence[Trial], o
     chart a level, NAME-FACTOR=LEVEL. Raises ChartError.
     """
     check(experiment)
-    out_dir.mkdir(parents=True, exist_ok=True)
     named = {trial.trial: trial for trial in trials}
     points = [Point(row, named[row.trial]) for row in rows if row.status == 0 and row.goodput_bytes_per_s is not None]
-    factors = [factor.name for factor in experiment.factors if len({p.level(factor.name) for p in points}) > 1]
-    jobs = []
-    for request in experiment.charts:
-        kind = KINDS[request.name]
-        placed = kind.places(factors)
-        unused = [factor for factor in factors if factor not in placed]
-        facets = _facets(points, unused)
-        if len(facets) > FACETS_MAX:
-            raise ChartError(f"{experiment.path}: chart {request.name} has no place for {', '.join(unused)} and would "
-                             f"become {len(facets)} charts (at most {FACETS_MAX}): take the chart or a factor out")
-        for levels, group in facets:
-            table = kind.build(group, placed)
-            if table is None:
-                continue
-            ending = "".join(f"-{factor}={level}" for factor, level in levels.items()).replace("/", "_")
-            title = ", ".join([request.title, *(factor_text(*item) for item in levels.items())])
-            stem = out_dir / (request.name + ending)
-            made = Chart(stem.name, title, *(stem.with_name(stem.name + end) for end in (".svg", ".png", ".tsv")),
-                         caption(table.drawn, len(rows) - len(points), experiment), kind.how_to_read.strip())
-            write_table(made.tsv, table, {"schema": FORMAT, "experiment": experiment.name, "chart": made.name,
-                                          "version": _listed(point.trial.document["version"] for point in group)})
-            jobs.append(_Job(made, PLOTS / f"{request.name}.gp"))
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        charts = [chart for request in experiment.charts
+                  for chart in _tables(experiment, request, points, len(rows) - len(points), out_dir)]
+    except OSError as error:
+        raise ChartError(f"no chart can be written below {out_dir}: {error.strerror}.") from None
     with tempfile.TemporaryDirectory(prefix="tinygram-") as cache, ThreadPoolExecutor(PARALLEL) as pool:
-        list(pool.map(lambda job: [plot(job.script, job.chart.tsv, out, job.chart.title, job.chart.caption, Path(cache))
-                                   for out in (job.chart.svg, job.chart.png)], jobs))
-    return [job.chart for job in jobs]
+        pictures = [(chart, out) for chart in charts for out in (chart.svg, chart.png)]
+        done = [pool.submit(plot, PLOTS / f"{kind_of(chart)}.gp", chart.tsv, out, chart.title, chart.caption,
+                            Path(cache)) for chart, out in pictures]
+        for each in done:
+            each.result()
+    return charts
+
+
+def kind_of(chart: Chart) -> str:
+    """The name of a chart's kind: its own without the levels that stand behind it."""
+    return chart.name.partition("-")[0]
+
+
+def _tables(experiment: Experiment, request: ChartSpec, points: Points, failed: int, out_dir: Path) -> list[Chart]:
+    """Writes the tables of one chart that an experiment asks for, one a facet; the pictures are still to be drawn."""
+    kind = KINDS[request.name]
+    factors = [factor.name for factor in experiment.factors if len({p.level(factor.name) for p in points}) > 1]
+    placed = kind.places(factors)
+    unused = [factor for factor in factors if factor not in placed]
+    facets = _facets(points, unused)
+    if len(facets) > FACETS_MAX:
+        raise ChartError(f"{experiment.path}: chart {request.name} has no place for {', '.join(unused)} and would "
+                         f"become {len(facets)} charts (at most {FACETS_MAX}): take the chart or a factor out.")
+    charts = []
+    for chosen, group in facets:
+        table = kind.build(group, placed)
+        if table is None:
+            continue
+        name = request.name + "".join(f"-{factor}={level}" for factor, level in chosen.items()).replace("/", "_")
+        title = ", ".join([request.title, *(factor_text(*item) for item in chosen.items())])
+        chart = Chart(name, title, out_dir / f"{name}.svg", out_dir / f"{name}.png", out_dir / f"{name}.tsv",
+                      caption(table.drawn, failed, experiment), kind.how_to_read)
+        write_table(chart.tsv, table, {"schema": FORMAT, "experiment": experiment.name, "chart": name,
+                                       "version": _listed(point.trial.document["version"] for point in group)})
+        charts.append(chart)
+    return charts

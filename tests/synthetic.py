@@ -62,7 +62,8 @@ def document(levels: Levels, rng: random.Random, model: Callable[[Levels, float]
     start = {"nodelay": on, "sndbuf": 16384 if sndbuf == "auto" else effective, "rcvbuf": 131072, "mss": 32741,
              "congestion": levels.get("congestion", "cubic"), "cork": False, "quickack": True}
     end = {**start, "sndbuf": effective, "mss": mss}
-    requested = {"nodelay": on, "cork": "auto", "quickack": "auto", "sndbuf": sndbuf if sndbuf == "auto" else size(sndbuf),
+    asked = sndbuf if sndbuf == "auto" else size(sndbuf)
+    requested = {"nodelay": on, "cork": "auto", "quickack": "auto", "sndbuf": asked,
                  "rcvbuf": "auto", "mss": levels.get("mss", "auto"), "congestion": levels.get("congestion", "cubic")}
     return {
         "schema": "tinygram/1", "version": "0.1.0", "build": {"compiler": "gcc 12.2.0", "flags": "-O2"},
