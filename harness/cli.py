@@ -134,27 +134,31 @@ def _run(options: argparse.Namespace) -> int:
             raise ExperimentError("a run is continued by the plan it has; leave out --plan, --seed and --blocks.")
         folder, status = _resume(options.resume, _choices(options))
     elif options.plan:
-        print(plan.to_tsv(_planned(_load(options.experiment), _choices(options))), end="", flush=True)
+        print(plan.to_tsv(_planned(load(options.experiment), _choices(options))), end="", flush=True)
         return DONE
     else:
-        folder, status = _execute(_load(options.experiment), _choices(options))
+        folder, status = _execute(load(options.experiment), _choices(options))
     if status != INTERRUPTED and not options.no_report:
         _report_on([folder], folder)
         _point_latest(folder.parent.parent, folder)
     return status
 
 
-def _load(path: Path) -> Experiment:
+def load(path: Path) -> Experiment:
+    """The experiment in a file, its charts checked as well. Raises ExperimentError."""
     return experiments.load(path, charts=chart.KINDS)
+
+
+def file_for(experiment: Experiment, override: str | None) -> Path | None:
+    """The file that the experiment sends; override: what --file or FILE says. Raises ExperimentError."""
+    if override is not None and override == os.environ.get("FILE") and "file" not in dict(experiment.workload):
+        override = None  # FILE is for all experiments; those that do not send one file take no notice
+    return experiments.resolve_file(experiment, override)
 
 
 def _planned(experiment: Experiment, choices: Choices) -> Plan:
     """The plan for this machine."""
-    override = choices.file
-    if override is not None and override == os.environ.get("FILE") and "file" not in dict(experiment.workload):
-        override = None  # FILE is for all experiments; those that send memory take no notice
-    file = experiments.resolve_file(experiment, override)
-    return plan.build(experiment, file=file, limits=machine.limits(), seed=choices.seed,
+    return plan.build(experiment, file=file_for(experiment, choices.file), limits=machine.limits(), seed=choices.seed,
                       blocks=choices.blocks)
 
 
@@ -263,7 +267,7 @@ def _report(options: argparse.Namespace) -> int:
         if path.is_dir():
             runs.append(store.read(path).folder)
             continue
-        folder, status = _execute(_load(path), choices)
+        folder, status = _execute(load(path), choices)
         if status == INTERRUPTED:
             return status
         runs.append(folder)
@@ -280,7 +284,7 @@ def _report(options: argparse.Namespace) -> int:
 
 def standard_experiments() -> list[Path]:
     """The experiments of `make report`: those with a `report` place, in that order."""
-    found = [_load(path) for path in sorted(experiments.EXPERIMENTS.glob("*.toml"))]
+    found = [load(path) for path in sorted(experiments.EXPERIMENTS.glob("*.toml"))]
     return [experiment.path for experiment in sorted(
         (experiment for experiment in found if experiment.report is not None),
         key=lambda experiment: (experiment.report or 0, experiment.name))]

@@ -10,7 +10,9 @@ A value that could not be had is null in JSON and None here, never 0.
 from __future__ import annotations
 
 import difflib
+import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -334,7 +336,8 @@ DOCUMENT: Final = _object("document", "One trial of tinygram: what was asked for
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of the result document, made from DOCUMENT.
 
-    Strict: every key is required, no other key is allowed. Meaning and unit are in the descriptions.
+    Strict: every key is required, no other key is allowed. Meaning and unit are in the descriptions. The copy in
+    tinygram-1.schema.json is refreshed with `python3 -m harness.schema > harness/tinygram-1.schema.json`.
     """
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"tinygram result document {TAG}"}
     return head | _json_schema_of(DOCUMENT)
@@ -571,3 +574,7 @@ def parse_value(option: Option, text: str) -> str | int:
     if not text:
         raise ValueError("an empty text is no value")
     return text
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(json_schema(), indent=1) + "\n")

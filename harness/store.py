@@ -7,6 +7,8 @@ a last line that was cut off is dropped with a word.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -124,9 +126,10 @@ class Writer:
             self._block = trial.block
             written = self._file.write(line)
             if written != len(line):
-                raise OSError(0, "only a part was written")
+                raise OSError(errno.ENOSPC, "only a part was written")
         except OSError as error:
-            os.ftruncate(self._file.fileno(), size)
+            with contextlib.suppress(OSError):  # nothing to take back from what is no regular file
+                os.ftruncate(self._file.fileno(), size)
             raise StoreError(f"{self.folder / 'trials.jsonl'} cannot be written ({error.strerror}); the trials before "
                              "this one are kept. Make room and continue the run.") from None
 

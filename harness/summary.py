@@ -99,7 +99,8 @@ def _read(trial: Trial, column: dataclasses.Field[Any]) -> Any:
     value = _follow(trial.document, column.metadata["path"])
     if value is not None and column.metadata["divide"] is not None:
         return value / column.metadata["divide"]
-    return _text(value) if _TYPES[column.name] == str else value
+    kind = _TYPES[column.name]
+    return _text(value) if kind is str else value
 
 
 def _follow(document: Mapping[str, Any], path: Sequence[str]) -> Any:
@@ -145,9 +146,8 @@ def _value(column: str, cell: str) -> Any:
     """The value of a cell; raises ValueError when it is not of the column's type."""
     if not cell:
         return None
-    if _TYPES[column] is bool:
-        return ("false", "true").index(cell) == 1
-    return _TYPES[column](cell)
+    kind = _TYPES[column]
+    return ("false", "true").index(cell) == 1 if kind is bool else kind(cell)
 
 
 def read_tsv(path: Path) -> list[Row]:
