@@ -39,6 +39,9 @@ ALL_C      := $(SOURCES) $(wildcard tool/bench/*.c tests/c/*.c)
 ALL_H      := $(wildcard tool/*.h tool/lab/*.h tests/c/*.h)
 SCRIPTS    := .ci/run $(wildcard harness/*.sh tests/*.sh)
 
+# V=1 shows the commands themselves.
+QUIET      := $(if $(V),,@)
+
 # Python writes its caches below build/ too, and no other python's path leaks in.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 export TINYGRAM            := $(CURDIR)/$(PROGRAM)
@@ -62,24 +65,25 @@ $(BUILD)/flags: needs
 	@echo '$(COMPILE) $(LIBRARIES)' | cmp -s - $@ || echo '$(COMPILE) $(LIBRARIES)' > $@
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
-	@mkdir -p $(@D)
-	$(COMPILE) -MMD -MP -c -o $@ $<
+	@mkdir -p $(@D) && echo "  compile $<"
+	$(QUIET)$(COMPILE) -MMD -MP -c -o $@ $<
 
 $(PROGRAM): $(OBJECTS)
-	$(COMPILE) -o $@ $^ $(LIBRARIES)
+	@echo "  link    $@"
+	$(QUIET)$(COMPILE) -o $@ $^ $(LIBRARIES)
 
 # Each tests/c/X.c is one program, linked with every module of the tool but main.
 $(BUILD)/tests/%: $(BUILD)/tests/c/%.o $(MODULES)
-	@mkdir -p $(@D)
-	$(COMPILE) -o $@ $^ $(LIBRARIES)
+	@mkdir -p $(@D) && echo "  link    $@"
+	$(QUIET)$(COMPILE) -o $@ $^ $(LIBRARIES)
 
 # What the tool is measured against stands alone: no module of the tool is in it.
 $(BUILD)/bench/%: tool/bench/%.c $(BUILD)/flags
-	@mkdir -p $(@D)
-	$(COMPILE) -o $@ $< $(LIBRARIES)
+	@mkdir -p $(@D) && echo "  build   $@"
+	$(QUIET)$(COMPILE) -o $@ $< $(LIBRARIES)
 $(BUILD)/bench/%.so: tool/bench/%.c $(BUILD)/flags
-	@mkdir -p $(@D)
-	$(CC) $(LANGUAGE) $(WARNINGS) $(CFLAGS) -fPIC -shared -o $@ $<
+	@mkdir -p $(@D) && echo "  build   $@"
+	$(QUIET)$(CC) $(LANGUAGE) $(WARNINGS) $(CFLAGS) -fPIC -shared -o $@ $<
 
 -include $(OBJECTS:.o=.d) $(TESTS:$(BUILD)/tests/%=$(BUILD)/tests/c/%.d)
 
@@ -114,16 +118,16 @@ lint: $(LINT_C) build/lint/cppcheck build/lint/python build/lint/shell build/lin
 
 build/lint/%.gcc: % $(ALL_H) Makefile | needs
 	@mkdir -p $(@D)
-	gcc $(LANGUAGE) $(WARNINGS) $(STRICT) -O2 $(NAMES) -c -o $@ $<
+	$(QUIET)gcc $(LANGUAGE) $(WARNINGS) $(STRICT) -O2 $(NAMES) -c -o $@ $<
 build/lint/%.clang: % $(ALL_H) Makefile | needs
 	@mkdir -p $(@D)
-	clang $(LANGUAGE) $(WARNINGS) $(STRICT) -O2 $(NAMES) -c -o $@ $<
+	$(QUIET)clang $(LANGUAGE) $(WARNINGS) $(STRICT) -O2 $(NAMES) -c -o $@ $<
 build/lint/%.format: % .clang-format | needs
 	@mkdir -p $(@D)
-	clang-format --dry-run -Werror $< && touch $@
+	$(QUIET)clang-format --dry-run -Werror $< && touch $@
 build/lint/%.tidy: % $(ALL_H) .clang-tidy | needs
 	@mkdir -p $(@D)
-	clang-tidy --quiet $< -- $(LANGUAGE) $(NAMES) 2>&1 | grep -v 'warnings generated' ; test $${PIPESTATUS[0]} = 0 && touch $@
+	$(QUIET)clang-tidy --quiet $< -- $(LANGUAGE) $(NAMES) 2>&1 | grep -v 'warnings generated' ; test $${PIPESTATUS[0]} = 0 && touch $@
 build/lint/cppcheck: $(ALL_C) $(ALL_H) Makefile | needs
 	@mkdir -p $(@D)
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 -Itool $(NAMES) tool && touch $@
