@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Final
 
 from harness.experiment import ChartSpec, Experiment
-from harness.panels import (FLIGHT, GOODPUT, LATENCIES, SEGMENT, Build, Cell, Point, Points, Table, against_sndbuf,
-                            against_write_size, buffer_factors, factor_text, latency_curves, level_factors, levels,
-                            ratios)
+from harness.panels import (FLIGHT, GOODPUT, LATENCIES, PLACEMENTS, SEGMENT, Build, Cell, Point, Points, Table,
+                            against_sndbuf, against_write_size, buffer_factors, factor_text, latency_curves,
+                            level_factors, levels, ratios)
 from harness.schema import HarnessError
 from harness.store import Trial
 from harness.summary import Row
@@ -130,9 +130,6 @@ def _range_text(values: Iterable[int | None]) -> str:
     return f"{found[0]} B" if len(found) == 1 else f"{found[0]} to {found[-1]} B"
 
 
-PLACEMENTS: Final = {"same": "both ends on one CPU", "split": "each end on its own CPU", "free": "placed by the kernel"}
-
-
 def caption(points: Points, failed: int, experiment: Experiment) -> str:
     """What a chart rests on: n, kernel, congestion control, MSS and placement, in lines that fit below it."""
     cells: dict[int, int] = {}
@@ -210,7 +207,8 @@ def plot(script: Path, tsv: Path, out: Path, title: str, text: str, cache: Path 
     except FileNotFoundError as error:
         raise ChartError("gnuplot is not there: install it with `apt-get install gnuplot-nox`.") from error
     except subprocess.TimeoutExpired as error:
-        raise ChartError(f"gnuplot took more than {GNUPLOT_TIMEOUT_S} s for {script.name} and {tsv}; is the machine overloaded?") from error
+        raise ChartError(f"gnuplot took more than {GNUPLOT_TIMEOUT_S} s for {script.name} and {tsv}; "
+                         "is the machine overloaded?") from error
     said = " ".join(line.strip() for line in done.stderr.splitlines() if line.strip(" ^\t"))
     if said or done.returncode != 0:
         raise ChartError(f"gnuplot could not draw {tsv} with {script.name} (status {done.returncode}): "

@@ -111,6 +111,7 @@ def sndbuf_places(points: Points) -> dict[str, float]:
     return places
 
 
+PLACEMENTS: Final = {"same": "both ends on one CPU", "split": "each end on its own CPU", "free": "placed by the kernel"}
 FACTOR_WORDS: Final = {"sndbuf": "SO_SNDBUF request", "rcvbuf": "SO_RCVBUF request", "mss": "MSS request",
                        "nodelay": "NODELAY", "congestion": "congestion control", "write-size": "writes of",
                        "send-with": "sent with"}
@@ -118,6 +119,8 @@ FACTOR_WORDS: Final = {"sndbuf": "SO_SNDBUF request", "rcvbuf": "SO_RCVBUF reque
 
 def factor_text(factor: str, level: str) -> str:
     """A level of a factor as it stands in a title."""
+    if factor == "cpus":
+        return PLACEMENTS.get(level, f"CPUs {level}")
     return f"{FACTOR_WORDS.get(factor, factor)} {level}"
 
 
@@ -151,7 +154,7 @@ def panels(points: Points, measures: Sequence[Measure], value: str, panel: Calla
 
     panel gives the order and the title of the panel of a trial, place its level and its place on the x axis. With
     several measures each panel of a row shows one of them. spread (-1 to 1) sets the trials of a cell side by side, in
-    plan order. low and high are the medians of the two modes, empty where there is one.
+    plan order. nodelay is `none` where there is no TCP. low and high are the medians of two modes, if there are two.
     """
     order = sorted({panel(point) for point in points})
     if len(order) * len(measures) > PANELS_MAX:
@@ -165,8 +168,8 @@ def panels(points: Points, measures: Sequence[Measure], value: str, panel: Calla
             number = order.index(panel(point)) * len(measures) + index + 1
             titles[number] = ", ".join(filter(None, (panel(point)[1], measure.title)))
             size = measure.of(point)
-            if where is not None and size is not None and point.row.nodelay is not None:
-                key = (number, point.row.nodelay, where[1], where[0])
+            if where is not None and size is not None:
+                key = (number, point.row.nodelay or "none", where[1], where[0])
                 groups.setdefault(key, []).append((size, point))
     columns = ("kind", "panel", "panel_title", "nodelay", "level", "place", "spread", "modes", "low", "high", value,
                "trial")
@@ -279,7 +282,7 @@ def latency_curves(points: Points, factors: Sequence[str]) -> Table | None:
             if point.row.write_size_bytes != size or level is None or places[level[0]] != buffer or latency is None:
                 continue
             curve = [(q, ns) for q, ns in latency["curve"] if q < 1.0]
-            rows += [(number, title, point.row.nodelay, q, ns / 1e9, point.row.trial) for q, ns in curve]
+            rows += [(number, title, point.row.nodelay or "none", q, ns / 1e9, point.row.trial) for q, ns in curve]
             rows.append(())
             drawn.append(point)
     columns = ("panel", "panel_title", "nodelay", "quantile", "latency_s", "trial")

@@ -4,18 +4,20 @@
 call "plots/style.gp" ARG1 ARG2 ARG3 ARG4
 panels = 0
 array title[64]
-array seen[2] = [0, 0]
+array seen[3] = [0, 0, 0]
 low = 1e300
 rarest = 1000
 high = 0
-stats DATA using (panels = column("panel") > panels ? int(column("panel")) : panels, \
-    title[int(column("panel"))] = strcol("panel_title"), strcol("nodelay") eq "on" ? (seen[2] = 1) : (seen[1] = 1), \
-    v = column("latency_s"), v > 0 && v < low ? (low = v) : 0, v > high ? (high = v) : 0, \
-    x = 1 / (1 - column("quantile")), x > rarest ? (rarest = x) : 0, 1) nooutput
+see(p, quantile, latency) = (panels = p > panels ? p : panels, \
+    latency > 0 && latency < low ? (low = latency) : 0, latency > high ? (high = latency) : 0, \
+    1 / (1 - quantile) > rarest ? (rarest = 1 / (1 - quantile)) : 0, 1)
+stats DATA using (see(int(column("panel")), column("quantile"), column("latency_s"))) nooutput
+stats DATA using (title[int(column("panel"))] = strcol("panel_title"), \
+    side = strcol("nodelay") eq "off" ? 1 : strcol("nodelay") eq "on" ? 2 : 3, seen[side] = 1, 1) nooutput
 COLUMNS = panels == 1 ? 1 : panels % 3 == 0 ? 3 : 2
 PANEL = COLUMNS == 1 ? 360 : 250
 rows = (panels + COLUMNS - 1) / COLUMNS
-eval set_legend(seen[1] + seen[2])
+eval set_legend(seen[1] + seen[2] + seen[3])
 eval set_page(rows, PANEL)
 set multiplot
 eval set_head_and_foot(page_height(rows, PANEL))
@@ -34,10 +36,10 @@ do for [p = 1:panels] {
     eval set_place(p, rows, COLUMNS, PANEL)
     set label 3 title[p] at graph 0, graph 1 offset 0, 0.7 left font PANEL_FONT
     set xlabel (p > panels - COLUMNS ? "percentile of the chunks (%)" : "") font AXIS_FONT offset 0, 0.3
-    plot for [side = 1:2] DATA using (column("panel") == p && strcol("nodelay") eq NODELAY[side] \
+    plot for [side = 1:3] DATA using (column("panel") == p && strcol("nodelay") eq NODELAY[side] \
             ? 1 / (1 - column("quantile")) : NaN):(column("latency_s") > 0 ? column("latency_s") : low) \
             with lines linestyle side linewidth 1.2 notitle, \
-        for [side = 1:2] keyentry with lines linestyle side title (seen[side] ? NODELAY_TITLE[side] : "")
+        for [side = 1:3] keyentry with lines linestyle side title (seen[side] ? NODELAY_TITLE[side] : "")
     if (p == 1) { eval unset_head_and_foot }
 }
 unset multiplot

@@ -6,9 +6,10 @@ rows = 0
 extreme = 2.0
 array sndbuf[64]
 array write_size[64]
-stats DATA using (x = int(column("x")), y = int(column("y")), columns = x > columns ? x : columns, rows = y > rows ? y : rows, \
-    sndbuf[x] = strcol("sndbuf"), write_size[y] = strcol("write_size"), r = column("ratio"), r = r < 1 ? 1 / r : r, \
-    extreme = r > extreme ? r : extreme, 1) nooutput
+see(at, on, r) = (columns = at > columns ? at : columns, rows = on > rows ? on : rows, extreme = r > extreme ? r : extreme, \
+    extreme = 1 / r > extreme ? 1 / r : extreme, 1)
+stats DATA using (see(int(column("x")), int(column("y")), column("ratio"))) nooutput
+stats DATA using (sndbuf[int(column("x"))] = strcol("sndbuf"), write_size[int(column("y"))] = strcol("write_size"), 1) nooutput
 PANEL = 100 + 44 * rows
 eval set_legend(0)
 eval set_page(1, PANEL)
@@ -37,15 +38,13 @@ set label 3 "NODELAY on / NODELAY off, by bytes in each write()" at graph 0, gra
 set xlabel "effective SO_SNDBUF" font AXIS_FONT offset 0, 0.3
 ratio_text(r) = sprintf(r >= 9.995 ? "%.0f" : r >= 0.0995 ? "%.2f" : "%.3f", r)
 octaves(r) = log(r) / log(2)
-dark(r) = abs(octaves(r)) > 2.3
-unclear = "(column('modes') == 2)"
-plot DATA using (@unclear ? column("x") : NaN):"y":(column("x") - 0.49):(column("x") + 0.49):(column("y") - 0.48):(column("y") + 0.48) \
-        with boxxyerror fillstyle solid noborder fillcolor rgb "#dddddd" notitle, \
-    DATA using (@unclear ? NaN : column("x")):"y":(column("x") - 0.49):(column("x") + 0.49):(column("y") - 0.48):(column("y") + 0.48) \
-        :(octaves(column("ratio"))) with boxxyerror fillstyle solid noborder fillcolor palette notitle, \
-    DATA using (@unclear ? column("x") : NaN):"y":("2 modes") with labels font AXIS_FONT textcolor rgb "black" notitle, \
-    DATA using (@unclear || dark(column("ratio")) ? NaN : column("x")):"y":(ratio_text(column("ratio"))) \
-        with labels font PANEL_FONT textcolor rgb "black" notitle, \
-    DATA using (!@unclear && dark(column("ratio")) ? column("x") : NaN):"y":(ratio_text(column("ratio"))) \
-        with labels font PANEL_FONT textcolor rgb "white" notitle
+two_modes = "(column('modes') == 2)"
+text_colour(modes, r) = modes == 2 ? 0x000000 : abs(octaves(r)) > 2.3 ? 0xffffff : 0x000000
+plot DATA using (@two_modes ? column("x") : NaN):"y":(column("x") - 0.49):(column("x") + 0.49) \
+        :(column("y") - 0.48):(column("y") + 0.48) with boxxyerror fillstyle solid noborder fillcolor rgb "#dddddd" notitle, \
+    DATA using (@two_modes ? NaN : column("x")):"y":(column("x") - 0.49):(column("x") + 0.49) \
+        :(column("y") - 0.48):(column("y") + 0.48):(octaves(column("ratio"))) \
+        with boxxyerror fillstyle solid noborder fillcolor palette notitle, \
+    DATA using "x":"y":(@two_modes ? "2 modes" : ratio_text(column("ratio"))):(text_colour(column("modes"), column("ratio"))) \
+        with labels font AXIS_FONT textcolor rgb variable notitle
 set output

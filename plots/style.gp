@@ -11,14 +11,17 @@ set datafile separator "\t"
 set datafile commentschars "#"
 set datafile columnheaders
 
-# NODELAY off (1) and on (2) have the same colours, dashes and points in every chart: podo's blue and vermilion.
+# NODELAY off (1) and on (2) have the same colours, dashes and points in every chart: podo's blue and vermilion. A
+# socket without TCP (3) has no NODELAY. Styles 4 to 6 join the two modes of a cell.
 set colorsequence podo
-array NODELAY[2] = ["off", "on"]
-array NODELAY_TITLE[2] = ["NODELAY off (Nagle may hold)", "NODELAY on (Nagle off)"]
-set style line 1 linetype 6 linewidth 2 dashtype solid  pointtype 7 pointsize 0.5
-set style line 2 linetype 7 linewidth 2 dashtype (9, 4) pointtype 8 pointsize 0.7
-set style line 3 linetype 6 linewidth 1.5 dashtype (2, 2)
-set style line 4 linetype 7 linewidth 1.5 dashtype (2, 2)
+array NODELAY[3] = ["off", "on", "none"]
+array NODELAY_TITLE[3] = ["NODELAY off (Nagle may hold)", "NODELAY on (Nagle off)", "without TCP"]
+set style line 1 linetype 6 linewidth 2 dashtype solid   pointtype 7 pointsize 0.5
+set style line 2 linetype 7 linewidth 2 dashtype (9, 4)  pointtype 8 pointsize 0.7
+set style line 3 linetype 1 linewidth 2 dashtype (14, 4, 3, 4) pointtype 5 pointsize 0.5
+set style line 4 linetype 6 linewidth 1.5 dashtype (2, 2)
+set style line 5 linetype 7 linewidth 1.5 dashtype (2, 2)
+set style line 6 linetype 1 linewidth 1.5 dashtype (2, 2)
 set style line 8 linecolor rgb "#dddddd" linewidth 0.7 dashtype solid
 set style line 9 linecolor rgb "#777777" linewidth 1 dashtype (2, 3)
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from itertools import product
+from pathlib import Path
 from typing import Any
 
+from harness import experiment as experiments
+from harness import machine, plan, schema, store
+from harness.experiment import Experiment
+from harness.schema import Field
+from harness.store import Trial
+
 Levels = Mapping[str, str]
+Model = Callable[[Levels, float], float]
 SIZES = {"K": 1024, "M": 1024 ** 2, "G": 1024 ** 3}
 
 
@@ -19,7 +26,7 @@ def size(text: str) -> int:
 def latency(p50_ns: float, spread: float) -> dict[str, Any]:
     """A latency object whose curve is log-normal around p50_ns, with the factor `spread` at p90."""
     def value(quantile: float) -> float:
-        return p50_ns * spread ** (2.2 * math.log10(1 / (1 - min(quantile, 0.9999))) - 0.66)
+        return p50_ns * math.pow(spread, 2.2 * math.log10(1 / (1 - min(quantile, 0.9999))) - 0.66)
     curve = [[q, round(value(q))] for q in (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)]
     return {"count": 1000, "min": curve[0][1], "mean": p50_ns, "p50": p50_ns, "p90": value(0.9), "p99": value(0.99),
             "p999": value(0.999), "max": curve[-1][1], "exact": True, "curve": curve}
@@ -31,7 +38,7 @@ def goodput(levels: Levels, draw: float) -> float:
     sndbuf = levels.get("sndbuf", "auto")
     effective = 4194304 if sndbuf == "auto" else max(4608, 2 * size(sndbuf))
     on = levels.get("nodelay", "off") == "on"
-    value = 4e9 * write / (write + 12000) / (1 + 40000 / effective)
+    value: float = 4e9 * write / (write + 12000) / (1 + 40000 / effective)
     if on:
         value *= 0.26 if write < 1000 else 0.5 if write < 40000 else 0.98
     if effective < write / 2 and not on:
@@ -45,8 +52,22 @@ def goodput(levels: Levels, draw: float) -> float:
     return value
 
 
-def document(levels: Levels, rng: random.Random, model: Callable[[Levels, float], float] = goodput) -> dict[str, Any]:
-    """One result document for one trial of the cell with these levels."""
+def unknown(field: Field) -> Any:
+    """The document, or a part of it, with every value null, every option auto."""
+    if field.type == "option":
+        return "auto"
+    return {child.name: unknown(child) for child in field.fields} if field.fields else None
+
+
+def over(base: Any, filled: Any) -> Any:
+    """`filled` laid over `base`, object by object."""
+    if not (isinstance(base, dict) and isinstance(filled, dict)):
+        return filled
+    return {**base, **{key: over(base.get(key), value) for key, value in filled.items()}}
+
+
+def document(levels: Levels, rng: random.Random, model: Model = goodput) -> dict[str, Any]:
+    """One sound result document for one trial of the cell with these levels."""
     rate = model(levels, rng.random()) * math.exp(rng.gauss(0, 0.08))
     write = size(levels.get("write-size", "16K"))
     sndbuf = levels.get("sndbuf", "auto")
@@ -59,21 +80,24 @@ def document(levels: Levels, rng: random.Random, model: Callable[[Levels, float]
     segments = max(1, writes if on and write < mss else sent // mss)
     in_write = 1e9 * write / rate
     in_flight = 1e9 * min(effective / 2, 200000) / rate
-    start = {"nodelay": on, "sndbuf": 16384 if sndbuf == "auto" else effective, "rcvbuf": 131072, "mss": 32741,
-             "congestion": levels.get("congestion", "cubic"), "cork": False, "quickack": True}
-    end = {**start, "sndbuf": effective, "mss": mss}
+    start: dict[str, Any] = {
+        "nodelay": on, "sndbuf": 16384 if sndbuf == "auto" else effective, "rcvbuf": 131072, "mss": 32741,
+        "congestion": levels.get("congestion", "cubic"), "cork": False, "quickack": True}
+    stop = {**start, "sndbuf": effective, "mss": mss}
     asked = sndbuf if sndbuf == "auto" else size(sndbuf)
-    requested = {"nodelay": on, "cork": "auto", "quickack": "auto", "sndbuf": asked,
-                 "rcvbuf": "auto", "mss": levels.get("mss", "auto"), "congestion": levels.get("congestion", "cubic")}
-    return {
-        "schema": "tinygram/1", "version": "0.1.0", "build": {"compiler": "gcc 12.2.0", "flags": "-O2"},
+    mss_asked = levels.get("mss", "auto")
+    requested = {"nodelay": on, "cork": "auto", "quickack": "auto", "sndbuf": asked, "rcvbuf": "auto",
+                 "mss": mss_asked if mss_asked == "auto" else size(mss_asked),
+                 "congestion": levels.get("congestion", "cubic")}
+    filled: dict[str, Any] = {
+        "schema": schema.TAG, "version": "0.1.0", "build": {"compiler": "gcc 12.2.0", "flags": "-O2"},
         "command": ["tinygram", "pair"], "role": "pair", "started_at": "2026-01-02T03:04:05.678901Z", "status": 0,
         "error": None, "interrupted": False,
         "workload": {"name": "transfer", "source": "file", "file": "/usr/bin/python3.11", "source_bytes": 6831736,
                      "repeat": 1, "duration_ns": 60000000, "bytes": sent, "write_size": write, "read_size": 131072,
                      "send_with": levels.get("send-with", "write"), "connections": 1},
         "setting": {"requested": {"sender": requested, "receiver": requested},
-                    "effective": {"sender": {"start": start, "end": end}, "receiver": {"start": start, "end": end}},
+                    "effective": {"sender": {"start": start, "end": stop}, "receiver": {"start": start, "end": stop}},
                     "family": levels.get("family", "inet"), "cpus": levels.get("cpus", "same"),
                     "placement": {"sender": [0], "receiver": [0]}, "wait": "block", "concurrency": "fork",
                     "verify": "auto", "log": True, "events_max": 1048576, "sample_every_ns": None,
@@ -100,20 +124,43 @@ def document(levels: Levels, rng: random.Random, model: Callable[[Levels, float]
                     "hz": 250, "boot_id": "b", "congestion_default": "bbr", "wmem_max": 4194304, "rmem_max": 4194304,
                     "loopback_mtu": 65536, "clocksource": "tsc"},
     }
+    if levels.get("family") == "unix":
+        filled["tcp_info"] = {"sender": None, "receiver": None}
+        filled["result"] |= {"data_segments": None, "bytes_per_segment": None, "retransmits": None}
+        for end in (start, stop):
+            end |= {"nodelay": None, "mss": None, "congestion": None}
+    return dict(over(unknown(schema.DOCUMENT), filled))
 
 
-def records(factors: Mapping[str, Sequence[str]], blocks: int, seed: int,
-            model: Callable[[Levels, float], float] = goodput) -> list[dict[str, Any]]:
-    """Lines of trials.jsonl: every cell of `factors` in each of `blocks` blocks, in plan order."""
+def experiment(factors: Mapping[str, Sequence[str]], charts: Mapping[str, str], name: str = "invented",
+               blocks: int = 3, question: str = "What does it do?") -> Experiment:
+    """An experiment over `factors` with charts (name to title)."""
+    def quoted(text: str) -> str:
+        return '"' + text.replace('"', '\\"') + '"'
+    lines = ["# Invented.", f"question = {quoted(question)}", "[workload]", 'file = "default"', "[factors]"]
+    lines += [f"{factor} = [{', '.join(map(quoted, levels))}]" for factor, levels in factors.items()]
+    lines += ["[repeat]", f"blocks = {blocks}"]
+    for chart, title in charts.items():
+        lines += ["[[chart]]", f"name = {quoted(chart)}", f"title = {quoted(title)}"]
+    return experiments.parse("\n".join(lines) + "\n", Path(f"{name}.toml"))
+
+
+def trials(made: Experiment, seed: int = 1, model: Model = goodput) -> list[Trial]:
+    """Every trial of an experiment, in plan order, with invented documents."""
     rng = random.Random(seed)
-    cells = [dict(zip(factors, levels)) for levels in product(*factors.values())]
-    lines = []
-    for block in range(blocks):
-        order = list(range(len(cells)))
-        rng.shuffle(order)
-        for cell in order:
-            levels = cells[cell]
-            lines.append({"schema": "tinygram-trial/1", "trial": f"b{block}-c{cell:03d}", "block": block, "cell": cell,
-                          "position": len(lines), "id": ",".join(f"{k}={v}" for k, v in levels.items()),
-                          "levels": levels, "wall_s": 0.08, "document": document(levels, rng, model)})
-    return lines
+    return [Trial(planned.trial, planned.block, planned.cell, planned.position, planned.id, dict(planned.levels), 0.08,
+                  document(dict(planned.levels), rng, model)) for planned in plan.build(made).trials]
+
+
+def failed(trial: Trial, error: str) -> Trial:
+    """The same trial, if it had failed."""
+    return Trial(trial.trial, trial.block, trial.cell, trial.position, trial.id, trial.levels, trial.wall_s,
+                 schema.empty_document(3, error, ("tinygram", "pair")))
+
+
+def stored(results: Path, made: Experiment, some: Sequence[Trial]) -> Path:
+    """A run on disk below `results` with these trials: its folder."""
+    with store.create(results, made, plan.build(made), machine.capture()) as writer:
+        for trial in some:
+            writer.append(trial)
+        return writer.folder

@@ -13,7 +13,7 @@ array title[64]
 array low[64]
 array high[64]
 array zero[64]
-array seen[2] = [0, 0]
+array seen[3] = [0, 0, 0]
 array level[64]
 do for [p = 1:64] { low[p] = 1e300; high[p] = 0; zero[p] = 0; level[p] = "" }
 see(p, v, x) = (panels = p > panels ? p : panels, \
@@ -21,7 +21,7 @@ see(p, v, x) = (panels = p > panels ? p : panels, \
     v > 0 && v < low[p] ? (low[p] = v) : 0, v > high[p] ? (high[p] = v) : 0, v == 0 ? (zero[p] = 1) : 0, 1)
 stats DATA using (see(int(column("panel")), column(VALUE), column("place"))) nooutput
 stats DATA using (title[int(column("panel"))] = strcol("panel_title"), two_modes = column("modes") == 2 ? 1 : two_modes, \
-    strcol("nodelay") eq "on" ? (seen[2] = 1) : (seen[1] = 1), 1) nooutput
+    side = strcol("nodelay") eq "off" ? 1 : strcol("nodelay") eq "on" ? 2 : 3, seen[side] = 1, 1) nooutput
 if (X eq "size") {
     stats DATA using (auto_place = strcol("level") eq "auto" ? column("place") : auto_place, 1) nooutput
 } else {
@@ -43,7 +43,7 @@ if (SHARE) {
     }
 }
 
-eval set_legend(seen[1] + seen[2] + two_modes)
+eval set_legend(seen[1] + seen[2] + seen[3] + two_modes)
 eval set_page(rows, PANEL)
 set multiplot
 eval set_head_and_foot(page_height(rows, PANEL))
@@ -62,12 +62,12 @@ if (X eq "size") {
         set arrow 9 from auto_place / 3, graph 0 to auto_place / 3, graph 1 nohead linestyle 9
     }
     set xrange [first_place / 1.6 : last_place * (auto_place > 0 ? 2 : 1.6)]
-    at(place, side, spread) = place * 2**(apart * 0.32 * (side - 1.5) + 0.13 * spread)
+    at(place, side, spread) = place * 2**(apart * 0.32 * (side == 3 ? 0 : side - 1.5) + 0.13 * spread)
 } else {
     set xtics ()
     do for [k = 1:int(last_place)] { set xtics add (level[k] k) }
     set xrange [0.5 : last_place + 0.5]
-    at(place, side, spread) = place + apart * 0.34 * (side - 1.5) + 0.12 * spread
+    at(place, side, spread) = place + apart * 0.34 * (side == 3 ? 0 : side - 1.5) + 0.12 * spread
 }
 
 # A log axis has no place for 0: a measured 0 stands on its own line below the rest.
@@ -96,17 +96,17 @@ do for [p = 1:panels] {
     if (zero[p]) { set ytics add ("0" low[p] / 2.0) }
     set label 3 Y_LABEL . (title[p] eq "" ? "" : ", " . title[p]) at graph 0, graph 1 offset 0, 0.7 left font PANEL_FONT
     set xlabel (p > panels - COLUMNS ? X_LABEL : "") font AXIS_FONT offset 0, 0.3
-    plot for [side = 1:2] DATA using (is("median", p, side) && X eq "size" && strcol("level") ne "auto" ? at(column("place"), side, 0) : NaN) \
+    plot for [side = 1:3] DATA using (is("median", p, side) && X eq "size" && strcol("level") ne "auto" ? at(column("place"), side, 0) : NaN) \
             :(column("modes") == 2 ? NaN : y(column(VALUE), p)) with lines linestyle side notitle, \
-        for [side = 1:2] DATA using (is("median", p, side) && column("modes") < 2 ? at(column("place"), side, -1) : NaN) \
+        for [side = 1:3] DATA using (is("median", p, side) && column("modes") < 2 ? at(column("place"), side, -1) : NaN) \
             :(y(column(VALUE), p)):(at(column("place"), side, 1) - at(column("place"), side, -1)):(0) \
             with vectors nohead linestyle side notitle, \
-        for [side = 1:2] DATA using (is("median", p, side) && column("modes") == 2 ? at(column("place"), side, 0) : NaN) \
+        for [side = 1:3] DATA using (is("median", p, side) && column("modes") == 2 ? at(column("place"), side, 0) : NaN) \
             :(y(column("low"), p)):(0):(y(column("high"), p) - y(column("low"), p)) \
-            with vectors nohead linestyle side + 2 notitle, \
-        for [side = 1:2] DATA using (is("trial", p, side) ? at(column("place"), side, column("spread")) : NaN) \
+            with vectors nohead linestyle side + 3 notitle, \
+        for [side = 1:3] DATA using (is("trial", p, side) ? at(column("place"), side, column("spread")) : NaN) \
             :(y(column(VALUE), p)) with points linestyle side notitle, \
-        for [side = 1:2] keyentry with linespoints linestyle side title (seen[side] ? NODELAY_TITLE[side] : ""), \
+        for [side = 1:3] keyentry with linespoints linestyle side title (seen[side] ? NODELAY_TITLE[side] : ""), \
         DIAGONAL && low[p] < 1e300 ? x : NaN with lines linestyle 9 notitle, \
         keyentry with lines linestyle 9 title (two_modes ? "two modes in a cell: no median" : "")
     if (p == 1) { eval unset_head_and_foot }
