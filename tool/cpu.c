@@ -113,23 +113,47 @@ cpu_pin(int cpu, const char *end)
     return 0;
 }
 
-void
-usage_read(struct usage *usage)
+/* The quick half: CPU time and the moment it belongs to. */
+static void
+read_times(struct usage *usage)
 {
     struct timespec cpu;
-    struct rusage resources;
-    char text[96];
 
-    *usage = (struct usage){.cpu_ns = MISSING, .run_queue_ns = MISSING, .switches = MISSING};
+    usage->cpu_ns = MISSING;
     if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu) == 0)
         usage->cpu_ns = (uint64_t)cpu.tv_sec * NS_PER_S + (uint64_t)cpu.tv_nsec;
-    if (system_read_text("/proc/thread-self/schedstat", text, sizeof text) == 0) {
-        uint64_t on_cpu_ns, waited_ns;
-        if (sscanf(text, "%" SCNu64 " %" SCNu64, &on_cpu_ns, &waited_ns) == 2)
-            usage->run_queue_ns = waited_ns;
-    }
+    usage->at_ns = clock_now_ns();
+}
+
+/* The slow half: what the scheduler counted. */
+static void
+read_counts(struct usage *usage)
+{
+    struct rusage resources;
+    char text[96];
+    uint64_t on_cpu_ns, waited_ns;
+
+    usage->run_queue_ns = MISSING;
+    usage->switches = MISSING;
+    if (system_read_text("/proc/thread-self/schedstat", text, sizeof text) == 0 &&
+        sscanf(text, "%" SCNu64 " %" SCNu64, &on_cpu_ns, &waited_ns) == 2)
+        usage->run_queue_ns = waited_ns;
     if (getrusage(RUSAGE_THREAD, &resources) == 0)
         usage->switches = (uint64_t)resources.ru_nvcsw;
+}
+
+void
+usage_before(struct usage *usage)
+{
+    read_counts(usage);
+    read_times(usage);
+}
+
+void
+usage_after(struct usage *usage)
+{
+    read_times(usage);
+    read_counts(usage);
 }
 
 static uint64_t
@@ -141,7 +165,8 @@ difference(uint64_t earlier, uint64_t later)
 struct usage
 usage_between(const struct usage *earlier, const struct usage *later)
 {
-    return (struct usage){.cpu_ns = difference(earlier->cpu_ns, later->cpu_ns),
+    return (struct usage){.at_ns = difference(earlier->at_ns, later->at_ns),
+                          .cpu_ns = difference(earlier->cpu_ns, later->cpu_ns),
                           .run_queue_ns = difference(earlier->run_queue_ns, later->run_queue_ns),
                           .switches = difference(earlier->switches, later->switches)};
 }

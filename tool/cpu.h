@@ -34,14 +34,18 @@ int cpu_pin(int cpu, const char *end);
 
 /* What the calling thread has used so far; each MISSING where the kernel does not tell. */
 struct usage {
+    uint64_t at_ns;        /* the moment to which cpu_ns belongs */
     uint64_t cpu_ns;       /* user and system time (CLOCK_THREAD_CPUTIME_ID) */
     uint64_t run_queue_ns; /* time in which it was ready to run and had no CPU (/proc/thread-self/schedstat) */
     uint64_t switches;     /* times it went to sleep by itself (getrusage, ru_nvcsw) */
 };
 
-void usage_read(struct usage *usage);
+/* Snapshots before and after a piece of work. Asking costs some 20 us, which lies before the first moment of the
+ * one and behind the last moment of the other, so that it is in neither's difference. */
+void usage_before(struct usage *usage);
+void usage_after(struct usage *usage);
 
-/* later - earlier, field by field; MISSING where either is. */
+/* later - earlier, field by field (at_ns becomes the time between them); MISSING where either is. */
 struct usage usage_between(const struct usage *earlier, const struct usage *later);
 
 #endif

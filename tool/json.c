@@ -10,9 +10,9 @@
 #define LINES_TO_DEPTH 3
 
 struct json
-json_begin(FILE *stream)
+json_begin(FILE *stream, bool compact)
 {
-    return (struct json){.stream = stream, .depth = 0, .first = true};
+    return (struct json){.stream = stream, .depth = 0, .first = true, .compact = compact};
 }
 
 void
@@ -24,7 +24,7 @@ json_end(struct json *json)
 static void
 break_line(const struct json *json)
 {
-    if (json->depth > LINES_TO_DEPTH)
+    if (json->compact || json->depth > LINES_TO_DEPTH)
         return;
     fputc('\n', json->stream);
     for (int i = 0; i < json->depth; i++)
@@ -77,7 +77,7 @@ static void
 start_value(struct json *json, const char *name)
 {
     if (!json->first)
-        fputs(json->depth > LINES_TO_DEPTH || name == NULL ? ", " : ",", json->stream);
+        fputs(json->compact || json->depth > LINES_TO_DEPTH || name == NULL ? ", " : ",", json->stream);
     if (json->depth > 0 && name != NULL)
         break_line(json);
     json->first = false;

@@ -14,10 +14,12 @@
 struct json {
     FILE *stream;
     int depth;
-    bool first; /* nothing was written yet at this depth */
+    bool first;   /* nothing was written yet at this depth */
+    bool compact; /* all on one line */
 };
 
-struct json json_begin(FILE *stream);
+/* `compact`: the whole document on one line. */
+struct json json_begin(FILE *stream, bool compact);
 void json_end(struct json *json); /* the closing newline */
 
 void json_open_object(struct json *json, const char *name);

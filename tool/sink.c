@@ -47,25 +47,25 @@ make_output(const char *directory, struct sink *sink)
 {
     static atomic_uint counter;
     unsigned number = atomic_fetch_add(&counter, 1);
-    size_t room = strlen(directory) + 96;
     struct timespec now;
     struct tm utc;
     char stamp[32];
+    char name[96];
 
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
     strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%S", &utc);
-    sink->part_path = malloc(room);
-    sink->final_path = malloc(room);
-    if (sink->part_path == NULL || sink->final_path == NULL)
-        return err_set(STATUS_REFUSED, "no memory for the name of an output file");
-    snprintf(sink->final_path, room, "%s/tinygram-%s.%09ld-%ld-%u.bin", directory, stamp, now.tv_nsec, (long)getpid(),
-             number);
-    snprintf(sink->part_path, room, "%s/.tinygram-%s.%09ld-%ld-%u.part", directory, stamp, now.tv_nsec, (long)getpid(),
-             number);
+    snprintf(name, sizeof name, "tinygram-%s.%09ld-%ld-%u", stamp, now.tv_nsec, (long)getpid(), number);
+    if (strlen(directory) + sizeof name + 8 > SINK_PATH_BYTES)
+        return err_set(STATUS_USAGE, "--output: the path of the directory is too long");
+    snprintf(sink->final_path, SINK_PATH_BYTES, "%s/%s.bin", directory, name);
+    snprintf(sink->part_path, SINK_PATH_BYTES, "%s/.%s.part", directory, name);
     sink->output_fd = open(sink->part_path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (sink->output_fd < 0)
-        return err_system(errno, "cannot create a file in --output %.200s", directory);
+    if (sink->output_fd < 0) {
+        int code = errno;
+        sink->part_path[0] = '\0';
+        return err_system(code, "cannot create a file in --output %.200s", directory);
+    }
     return 0;
 }
 
@@ -83,6 +83,7 @@ sink_open(const struct sink_plan *plan, struct sink *sink)
 
 failed:
     sink_close(sink);
+    sink_settle(sink, false);
     return -1;
 }
 
@@ -129,34 +130,38 @@ sink_finish(struct sink *sink, struct digest_value *value, bool *checked, bool *
     }
     if (sink->digest != NULL)
         *value = digest_value(sink->digest);
-    return 0;
-}
-
-int
-sink_settle(struct sink *sink, bool keep)
-{
-    if (sink->output_fd < 0)
-        return 0;
-    int closed = close(sink->output_fd);
+    int fd = sink->output_fd;
     sink->output_fd = -1;
-    if (keep && closed != 0)
-        err_system(errno, "cannot write %.200s", sink->part_path);
-    else if (keep && rename(sink->part_path, sink->final_path) != 0)
-        err_system(errno, "cannot give %.160s its final name", sink->part_path);
-    else if (keep)
-        return 0;
-    unlink(sink->part_path);
-    return keep ? -1 : 0;
+    if (fd >= 0 && close(fd) != 0)
+        return err_system(errno, "cannot write %.200s", sink->part_path);
+    return 0;
 }
 
 void
 sink_close(struct sink *sink)
 {
-    sink_settle(sink, false);
+    if (sink->output_fd >= 0)
+        close(sink->output_fd);
     if (sink->buffer != NULL)
         munmap(sink->buffer, sink->buffer_bytes);
     digest_free(sink->digest);
-    free(sink->part_path);
-    free(sink->final_path);
-    *sink = (struct sink){.output_fd = -1};
+    sink->output_fd = -1;
+    sink->buffer = NULL;
+    sink->digest = NULL;
+}
+
+int
+sink_settle(struct sink *sink, bool keep)
+{
+    if (sink->part_path[0] == '\0')
+        return 0;
+    int result = 0;
+    if (!keep)
+        unlink(sink->part_path);
+    else if (rename(sink->part_path, sink->final_path) != 0) {
+        result = err_system(errno, "cannot give %.160s its final name", sink->part_path);
+        unlink(sink->part_path);
+    }
+    sink->part_path[0] = '\0';
+    return result;
 }

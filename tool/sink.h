@@ -25,6 +25,10 @@ struct sink_plan {
     const char *output;   /* directory, or NULL */
 };
 
+/* Room for the path of a stored file. */
+#define SINK_PATH_BYTES 1024
+
+/* Holds no pointer that sink_settle() needs: a forked worker fills it, its parent settles. */
 struct sink {
     unsigned char *buffer;
     size_t buffer_bytes;
@@ -32,9 +36,9 @@ struct sink {
     bool kept;
     uint64_t read_size;
     struct digest *digest; /* NULL: no check */
-    int output_fd;         /* -1: nothing is stored */
-    char *part_path;       /* the file under its temporary and its final name */
-    char *final_path;
+    int output_fd;         /* -1: nothing is stored, or it is complete and closed */
+    char part_path[SINK_PATH_BYTES]; /* the file under its temporary and its final name; "" when there is none */
+    char final_path[SINK_PATH_BYTES];
 };
 
 /* Allocates and touches all memory and creates the temporary file. Returns 0, or -1 with an error. */
@@ -53,13 +57,13 @@ sink_space(const struct sink *sink, size_t *len)
  * output cannot be written). */
 int sink_take(struct sink *sink, size_t len);
 
-/* After the last read: hashes and stores what was kept. Returns 0, or -1 with an error. */
+/* After the last read: hashes and stores what was kept and closes the file. Returns 0, or -1 with an error. */
 int sink_finish(struct sink *sink, struct digest_value *value, bool *checked, bool *was_inline);
+
+/* Frees all memory, in the process that called sink_open(). */
+void sink_close(struct sink *sink);
 
 /* Gives the stored file its final name (keep), or removes it. Returns 0, or -1 with an error. */
 int sink_settle(struct sink *sink, bool keep);
-
-/* Frees everything; a file that was not settled is removed. */
-void sink_close(struct sink *sink);
 
 #endif

@@ -1,0 +1,61 @@
+/*
+ * receiving.h: the receiver's end of one data connection, from accept() to the half of the result.
+ */
+#ifndef TINYGRAM_RECEIVING_H
+#define TINYGRAM_RECEIVING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "events.h"
+#include "half.h"
+#include "sink.h"
+#include "workload.h"
+
+/* What the receiver was told to do, checked and complete. */
+struct receive_plan {
+    struct sink_plan sink;
+    struct sockopt_values requested;
+    bool log;
+    bool spin;
+    uint64_t events_max;
+    uint64_t sample_every_ns; /* or MISSING */
+    uint64_t deadline_ns;
+};
+
+struct receiving {
+    const struct receive_plan *plan;
+    const struct workload *workload;
+    int fd;
+    bool waits; /* the socket is non-blocking and somebody polls for it: STEP_WAIT is an answer */
+
+    struct sink sink;
+    struct event_log reads;   /* of struct read_event */
+    struct event_log samples; /* of struct sample */
+    uint64_t next_sample_ns;
+
+    struct half half;
+    int failed_status; /* 0, or the error that ended it */
+    char failed_text[ERR_TEXT_BYTES];
+};
+
+/* Applies the requested options to the accepted socket `fd`, reads them back and proves them, and makes the event
+ * logs (in shared memory: a forked worker may fill them). The descriptor belongs to `receiving` from now on, also on
+ * failure. Returns 0, or -1 with an error. */
+int receiving_open(struct receiving *receiving, int fd);
+
+/* Allocates everything else that the workload needs, in the process or thread that will run it; to be freed there
+ * by receiving_release(). On failure the error is also kept in the record. Returns 0, or -1 with an error. */
+int receiving_prepare(struct receiving *receiving);
+void receiving_release(struct receiving *receiving);
+
+/* Reads until the sender's half-close, on the calling thread; then finishes. The outcome is kept in the record. */
+void receiving_run(struct receiving *receiving);
+
+/* Reads what is there without blocking; completes the record when the stream has ended. Returns true then. */
+bool receiving_continue(struct receiving *receiving);
+
+void receiving_close(struct receiving *receiving);
+
+#endif

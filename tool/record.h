@@ -1,0 +1,24 @@
+/*
+ * record.h: the only writer of results: the document tinygram/1 and the events file.
+ */
+#ifndef TINYGRAM_RECORD_H
+#define TINYGRAM_RECORD_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "result.h"
+#include "trial.h"
+
+/* Writes the result document; harness/tinygram-1.schema.json says what each member means. */
+void record_write(FILE *stream, const struct trial *trial, const struct result *result, bool compact);
+
+/* Writes every event as tab-separated values: the ends and connections one after the other, times relative to the
+ * first write. */
+void record_write_events(FILE *stream, const struct trial *trial);
+
+/* Writes {"schema","version","build"} members; also for `tinygram version --json`. */
+struct json;
+void record_write_build(struct json *json);
+
+#endif

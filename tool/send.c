@@ -1,0 +1,437 @@
+/* send.c: see send.h. */
+#include "send.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "control.h"
+#include "cpu.h"
+#include "interrupt.h"
+#include "machine.h"
+#include "outfile.h"
+#include "record.h"
+#include "result.h"
+#include "sending.h"
+#include "session.h"
+#include "show.h"
+#include "source.h"
+#include "tcpinfo.h"
+
+/* Time for the receiver to answer HELLO. */
+#define ANSWER_LIMIT_NS (UINT64_C(5) * NS_PER_S)
+
+/* Everything of one trial at the sender. */
+struct sender {
+    const struct config *config;
+    struct trial trial;
+    struct source source;
+    struct sending *sending; /* [connections] */
+    pthread_t *thread;       /* [connections] */
+    int control;
+    struct wire_in in;
+    struct endpoint data; /* where the receiver awaits the data connections */
+    uint64_t deadline_ns;
+    struct outfile json;
+    struct outfile events;
+};
+
+/* --verify auto: every byte where that can be done after the last read, else a sample. */
+static int
+resolve_verify(const struct config *config, uint64_t stream_bytes)
+{
+    if (config->verify != VERIFY_AUTO)
+        return config->verify;
+    bool small = stream_bytes != MISSING && stream_bytes <= VERIFY_KEEP_BYTES &&
+                 stream_bytes * config->connections <= 4 * VERIFY_KEEP_BYTES;
+    return small ? VERIFY_FULL : VERIFY_SAMPLED;
+}
+
+static int
+open_outputs(struct sender *sender)
+{
+    if (sender->config->json_path != NULL && outfile_open(&sender->json, sender->config->json_path) != 0)
+        return err_context("--json");
+    if (sender->config->events_path != NULL && outfile_open(&sender->events, sender->config->events_path) != 0)
+        return err_context("--events");
+    return 0;
+}
+
+/* Opens the source and allocates what a trial needs. */
+static int
+prepare(struct sender *sender)
+{
+    const struct config *config = sender->config;
+    struct trial *trial = &sender->trial;
+    size_t count = (size_t)config->connections;
+
+    if (source_open(config, &sender->source) != 0)
+        return -1;
+    trial->source_bytes = sender->source.bytes;
+    trial->stream_bytes = sender->source.stream_bytes;
+    trial->verify = resolve_verify(config, trial->stream_bytes);
+    sender->sending = calloc(count, sizeof *sender->sending);
+    sender->thread = calloc(count, sizeof *sender->thread);
+    if (sender->sending == NULL || sender->thread == NULL)
+        return err_set(STATUS_REFUSED, "no memory for %zu connections", count);
+    for (size_t i = 0; i < count; i++) {
+        sender->sending[i] = (struct sending){.config = config,
+                                              .source = &sender->source,
+                                              .workload = &workload_transfer,
+                                              .index = i,
+                                              .fd = -1,
+                                              .pipe = {-1, -1},
+                                              .deadline_ns = sender->deadline_ns};
+    }
+    return 0;
+}
+
+/* Turns a reply of the receiver into an error of this end, when it is one. */
+static int
+check_reply(const struct wire_reply *reply)
+{
+    if (reply->status == STATUS_DONE)
+        return 0;
+    return err_set((enum status)reply->status, "%s", reply->text);
+}
+
+/* HELLO and WELCOME: tell the receiver what will come, learn where it should go. */
+static int
+agree(struct sender *sender)
+{
+    const struct config *config = sender->config;
+    const struct trial *trial = &sender->trial;
+    uint64_t limit_ns = clock_earlier_ns(sender->deadline_ns, clock_deadline_ns(ANSWER_LIMIT_NS));
+    struct wire_hello hello = {
+        .stream_bytes = trial->stream_bytes,
+        .read_size = config->read_size,
+        .connections = config->connections,
+        .wait = (uint64_t)config->wait,
+        .verify = (uint64_t)trial->verify,
+        .log = config->log,
+        .events_max = config->events_max,
+        .sample_every_ns = config->sample_every_ns,
+        .timeout_ns = config->timeout_ns,
+        .cpu = config->cpus.receiver == CPU_ANY ? MISSING : (uint64_t)config->cpus.receiver,
+        .receiver = config->receiver,
+    };
+    struct wire_reply welcome;
+
+    machine_boot_id(&hello.boot_high, &hello.boot_low);
+    if (control_send(sender->control, WIRE_HELLO, &hello, limit_ns) != 0 ||
+        control_receive(sender->control, &sender->in, WIRE_WELCOME, &welcome, limit_ns) != 0)
+        return err_context("receiver");
+    if (check_reply(&welcome) != 0)
+        return -1;
+    if (welcome.data.len == 0)
+        return err_set(STATUS_FAILED, "receiver: it named no address for the data");
+    sender->trial.same_clock = welcome.same_clock == 1;
+    sender->data = welcome.data;
+    return 0;
+}
+
+/* Makes the data connections, announces each, and waits until the receiver is ready to read. */
+static int
+open_connections(struct sender *sender)
+{
+    uint64_t count = sender->config->connections;
+    uint64_t limit_ns = clock_earlier_ns(sender->deadline_ns, clock_deadline_ns(OPEN_LIMIT_NS));
+    struct wire_reply ready;
+
+    for (uint64_t i = 0; i < count; i++) {
+        struct wire_open message = {.index = i};
+        if (sending_open(&sender->sending[i], &sender->data) != 0)
+            return -1;
+        message.sender = sender->sending[i].local;
+        if (control_send(sender->control, WIRE_OPEN, &message, limit_ns) != 0)
+            return err_context("receiver");
+    }
+    if (control_receive(sender->control, &sender->in, WIRE_READY, &ready, limit_ns) != 0)
+        return err_context("receiver");
+    return check_reply(&ready);
+}
+
+static void *
+run_as_thread(void *argument)
+{
+    struct sending *sending = argument;
+
+    if (sending_run(sending) != 0) {
+        sending->failed_status = (int)err_status();
+        memcpy(sending->failed_text, err_text(), sizeof sending->failed_text);
+    }
+    return NULL;
+}
+
+/* The measured part: one connection on this thread, several on a thread each. */
+static int
+transfer(struct sender *sender)
+{
+    uint64_t count = sender->config->connections;
+    uint64_t started = 0;
+    int result = 0;
+
+    if (count == 1)
+        return sending_run(&sender->sending[0]);
+    while (started < count && result == 0) {
+        int code = pthread_create(&sender->thread[started], NULL, run_as_thread, &sender->sending[started]);
+        if (code == 0)
+            started++;
+        else
+            result = err_system(code, "sender: cannot start thread %" PRIu64, started + 1);
+    }
+    for (uint64_t i = started; i < count; i++) /* connections that will have no thread */
+        sending_close(&sender->sending[i]);
+    for (uint64_t i = 0; i < started; i++)
+        pthread_join(sender->thread[i], NULL);
+    for (uint64_t i = 0; i < started && result == 0; i++)
+        if (sender->sending[i].failed_status != STATUS_DONE)
+            result = err_set((enum status)sender->sending[i].failed_status, "connection %" PRIu64 ": %s", i,
+                             sender->sending[i].failed_text);
+    return result;
+}
+
+/* FINISH: our account of each connection. The digest of what was sent is computed while the receiver computes its. */
+static int
+account(struct sender *sender)
+{
+    struct digest_value value = {.checked_bytes = MISSING};
+    uint64_t hashed_bytes = MISSING; /* connections that sent equally much sent the same */
+
+    for (uint64_t i = 0; i < sender->config->connections; i++) {
+        struct half *half = &sender->sending[i].half;
+        if (sender->trial.verify != VERIFY_OFF && hashed_bytes != half->bytes) {
+            if (source_digest(&sender->source, half->bytes, sender->trial.verify == VERIFY_SAMPLED, &value) != 0)
+                return -1;
+            hashed_bytes = half->bytes;
+        }
+        half->digest_high = value.high;
+        half->digest_low = value.low;
+        half->checked_bytes = value.checked_bytes;
+        struct wire_finish message = {.index = i,
+                                      .bytes = half->bytes,
+                                      .digest_high = half->digest_high,
+                                      .digest_low = half->digest_low,
+                                      .checked_bytes = half->checked_bytes,
+                                      .interrupted = interrupt_seen()};
+        if (control_send(sender->control, WIRE_FINISH, &message, clock_deadline_ns(REPORT_LIMIT_NS)) != 0)
+            return err_context("receiver");
+    }
+    return 0;
+}
+
+/* READS of one connection, as many as its half announced. */
+static int
+collect_reads(struct sender *sender, struct end *end, uint64_t index)
+{
+    struct wire_reads message;
+    struct read_event *reads;
+
+    if (end->half.events_recorded > sender->config->events_max)
+        return err_set(STATUS_FAILED, "receiver: it announced more events than it was allowed to keep");
+    if (event_log_prepare(&end->events, sizeof *reads, (size_t)end->half.events_recorded, 0) != 0)
+        return -1;
+    reads = end->events.entry;
+    while (end->events.count < end->half.events_recorded) {
+        size_t left = (size_t)end->half.events_recorded - end->events.count;
+        if (control_receive(sender->control, &sender->in, WIRE_READS, &message, clock_deadline_ns(REPORT_LIMIT_NS)) != 0)
+            return err_context("receiver");
+        if (message.index != index || message.count == 0 || message.count > WIRE_READS_EACH || message.count > left)
+            return err_set(STATUS_FAILED, "receiver: it sent events out of order");
+        memcpy(reads + end->events.count, message.read, (size_t)message.count * sizeof *reads);
+        end->events.count += (size_t)message.count;
+    }
+    return 0;
+}
+
+static int
+collect_samples(struct sender *sender, struct end *end, uint64_t index)
+{
+    struct wire_sample message;
+    struct sample *samples;
+
+    if (end->half.samples_recorded > SAMPLES_MAX)
+        return err_set(STATUS_FAILED, "receiver: it announced more samples than it was allowed to keep");
+    if (event_log_prepare(&end->samples, sizeof *samples, (size_t)end->half.samples_recorded, 0) != 0)
+        return -1;
+    samples = end->samples.entry;
+    while (end->samples.count < end->half.samples_recorded) {
+        if (control_receive(sender->control, &sender->in, WIRE_SAMPLE, &message, clock_deadline_ns(REPORT_LIMIT_NS)) !=
+            0)
+            return err_context("receiver");
+        if (message.index != index)
+            return err_set(STATUS_FAILED, "receiver: it sent samples out of order");
+        samples[end->samples.count++] = message.sample;
+    }
+    return 0;
+}
+
+/* HALF, READS, SAMPLE and DONE: the receiver's half of the result, which is also the confirmation. */
+static int
+confirm(struct sender *sender)
+{
+    struct trial *trial = &sender->trial;
+    struct wire_reply done;
+
+    for (uint64_t i = 0; i < sender->config->connections; i++) {
+        struct end *end = &trial->receiver[i];
+        struct wire_half message;
+        if (control_receive(sender->control, &sender->in, WIRE_HALF, &message, clock_deadline_ns(REPORT_LIMIT_NS)) != 0)
+            return err_context("receiver");
+        if (i == 0)
+            trial->confirmed_ns = clock_now_ns();
+        if (message.index != i)
+            return err_set(STATUS_FAILED, "receiver: it sent its results out of order");
+        end->half = message.half;
+        if (collect_reads(sender, end, i) != 0 || collect_samples(sender, end, i) != 0)
+            return -1;
+        end->known = true;
+    }
+    if (control_receive(sender->control, &sender->in, WIRE_DONE, &done, clock_deadline_ns(REPORT_LIMIT_NS)) != 0)
+        return err_context("receiver");
+    for (uint64_t i = 0; i < sender->config->connections; i++)
+        tcpinfo_read(sender->sending[i].fd, &sender->sending[i].half.info);
+    trial->interrupted = trial->interrupted || done.interrupted == 1;
+    return check_reply(&done);
+}
+
+/* Runs the whole trial; each sentence needs the one before. */
+static int
+run(struct sender *sender, const struct endpoint *control)
+{
+    if (prepare(sender) != 0)
+        return -1;
+    sender->control = net_connect(control, NULL, sender->deadline_ns);
+    if (sender->control < 0 || agree(sender) != 0 || open_connections(sender) != 0 || transfer(sender) != 0)
+        return -1;
+    if (account(sender) != 0 || confirm(sender) != 0)
+        return -1;
+    return source_check(&sender->source);
+}
+
+/* Moves the sendings' accounts into the trial, complete or not. */
+static void
+gather(struct sender *sender)
+{
+    for (uint64_t i = 0; sender->sending != NULL && i < sender->config->connections; i++) {
+        struct sending *sending = &sender->sending[i];
+        struct end *end = &sender->trial.sender[i];
+        end->known = sending->half.first_ns != 0 && sending->half.first_ns != MISSING;
+        end->half = sending->half;
+        end->events = sending->writes;
+        end->samples = sending->samples;
+        sending->writes = (struct event_log){.capacity = 0};
+        sending->samples = (struct event_log){.capacity = 0};
+    }
+}
+
+/* Writes the outcome where it was asked for. */
+static int
+report(struct sender *sender)
+{
+    static struct result result; /* too large for a stack */
+
+    result_of(&sender->trial, &result);
+    if (sender->events.stream != NULL) {
+        record_write_events(sender->events.stream, &sender->trial);
+        if (outfile_commit(&sender->events) != 0)
+            return err_context("--events");
+    }
+    if (sender->json.stream != NULL) {
+        record_write(sender->json.stream, &sender->trial, &result, false);
+        return outfile_commit(&sender->json) == 0 ? 0 : err_context("--json");
+    }
+    if (sender->trial.status == STATUS_DONE || sender->trial.interrupted)
+        show_result(stdout, &sender->trial, &result);
+    return outfile_flush_stdout();
+}
+
+static void
+clean_up(struct sender *sender)
+{
+    for (uint64_t i = 0; i < sender->config->connections; i++) {
+        if (sender->sending != NULL)
+            sending_close(&sender->sending[i]);
+        for (int side = 0; side < 2; side++) {
+            struct end *ends = side == 0 ? sender->trial.sender : sender->trial.receiver;
+            if (ends == NULL)
+                continue;
+            event_log_free(&ends[i].events);
+            event_log_free(&ends[i].samples);
+        }
+    }
+    if (sender->control >= 0)
+        close(sender->control);
+    outfile_discard(&sender->json);
+    outfile_discard(&sender->events);
+    source_close(&sender->source);
+    free(sender->sending);
+    free(sender->thread);
+    free(sender->trial.sender);
+    free(sender->trial.receiver);
+}
+
+/* A signal explains every error that came after it. */
+static void
+note_interruption(struct trial *trial)
+{
+    if (!interrupt_seen())
+        return;
+    trial->interrupted = true;
+    trial->status = STATUS_INTERRUPTED;
+    err_set(STATUS_INTERRUPTED, "interrupted by a signal; the result is partial");
+    memcpy(trial->error, err_text(), sizeof trial->error);
+}
+
+enum status
+send_trial(const struct config *config, const char *role, const struct endpoint *control)
+{
+    struct sender sender = {.config = config,
+                            .control = -1,
+                            .source = {.fd = -1},
+                            .deadline_ns = clock_deadline_ns(config->timeout_ns)};
+    struct trial *trial = &sender.trial;
+
+    *trial = (struct trial){.role = role,
+                            .config = config,
+                            .source_bytes = MISSING,
+                            .stream_bytes = MISSING,
+                            .verify = config->verify,
+                            .confirmed_ns = MISSING,
+                            .connections = config->connections,
+                            .sender = calloc((size_t)config->connections, sizeof(struct end)),
+                            .receiver = calloc((size_t)config->connections, sizeof(struct end))};
+    clock_gettime(CLOCK_REALTIME, &trial->started);
+    if (trial->sender == NULL || trial->receiver == NULL)
+        err_set(STATUS_REFUSED, "no memory for %" PRIu64 " connections", config->connections);
+    else if (open_outputs(&sender) == 0) {
+        if (run(&sender, control) != 0)
+            trial_fail(trial);
+        note_interruption(trial);
+        gather(&sender);
+        if (report(&sender) != 0 && trial->status == STATUS_DONE)
+            trial_fail(trial);
+    }
+    enum status status = err_status();
+    err_print();
+    clean_up(&sender);
+    return status;
+}
+
+enum status
+send_main(const struct config *config)
+{
+    struct endpoint control;
+
+    interrupt_install();
+    if (net_resolve(config->host, (uint16_t)config->port, config->family, &control) != 0 ||
+        cpu_pin(config->cpus.sender, "sender") != 0) {
+        err_print();
+        return err_status();
+    }
+    return send_trial(config, "send", &control);
+}

@@ -1,0 +1,18 @@
+/*
+ * send.h: `tinygram send`, and the sending end of `tinygram pair`: runs one trial against a receiver.
+ */
+#ifndef TINYGRAM_SEND_H
+#define TINYGRAM_SEND_H
+
+#include "config.h"
+#include "err.h"
+#include "net.h"
+
+/* Runs the trial that `config` describes against the receiver at `control`, writes --json, --events or a short
+ * table, and returns the exit status. `role` is pair or send. Errors were printed. */
+enum status send_trial(const struct config *config, const char *role, const struct endpoint *control);
+
+/* The subcommand `send`. */
+enum status send_main(const struct config *config);
+
+#endif

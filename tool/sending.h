@@ -1,0 +1,61 @@
+/*
+ * sending.h: the sender's end of one data connection, from connect() to the half of the result.
+ */
+#ifndef TINYGRAM_SENDING_H
+#define TINYGRAM_SENDING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "events.h"
+#include "half.h"
+#include "net.h"
+#include "workload.h"
+
+struct config;
+struct source;
+struct send_call;
+
+/* A connection on which no byte moves for this long is given up. */
+#define PROGRESS_LIMIT_NS (UINT64_C(10) * UINT64_C(1000000000))
+
+struct sending {
+    const struct config *config;
+    const struct source *source;
+    const struct workload *workload;
+    const struct send_call *call;
+    uint64_t index;
+    int fd;
+    struct endpoint local;
+
+    uint64_t stream_bytes; /* to be sent; MISSING: until stop_ns */
+    uint64_t source_at;    /* where in the source the next chunk begins */
+    uint64_t duration_ns;
+    uint64_t stop_ns;     /* when --duration ends; MISSING: never */
+    uint64_t deadline_ns; /* when the trial is given up */
+
+    struct event_log writes;  /* of struct write_event */
+    struct event_log samples; /* of struct sample */
+    uint64_t next_sample_ns;
+
+    int pipe[2];                  /* splice */
+    size_t splice_left;           /* bytes in the pipe */
+    uint64_t zerocopy_unfinished; /* sends whose completion was not yet seen */
+
+    struct half half;
+    int failed_status; /* the error of a sending that ran in a thread of its own */
+    char failed_text[ERR_TEXT_BYTES];
+};
+
+/* Connects to `to` with the requested options, reads them back and prepares the workload. `sending` holds config,
+ * source, workload, index and deadline. Returns 0, or -1 with an error. Close with sending_close() in any case. */
+int sending_open(struct sending *sending, const struct endpoint *to);
+
+/* Runs the whole workload on the calling thread, half-closes the connection and completes sending->half.
+ * Returns 0, or -1 with an error. */
+int sending_run(struct sending *sending);
+
+void sending_close(struct sending *sending);
+
+#endif

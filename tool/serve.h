@@ -1,0 +1,40 @@
+/*
+ * serve.h: the three ways of a receiver to serve many senders at once: a process for each (fork), one process for
+ * all (poll), a thread for each (thread).
+ */
+#ifndef TINYGRAM_SERVE_H
+#define TINYGRAM_SERVE_H
+
+#include "config.h"
+#include "err.h"
+#include "session.h"
+
+/* Most sessions at once; further senders wait in the listener's queue. */
+#define SESSIONS_MAX 1024
+
+/* What a server is made of: its listener, and what to do with a session that has ended (called in the process or
+ * thread that ran it; returns its exit status). */
+struct server {
+    const struct config *config;
+    int listener;
+    enum status (*ended)(struct session *session);
+    int wake[2]; /* a socket pair: who ends writes to [1], who serves polls [0]; signals shut it down */
+};
+
+/* Serves until a signal comes, or with --once until one session that was no stranger's has ended. Returns the exit
+ * status: that session's, or STATUS_INTERRUPTED; or STATUS_REFUSED with an error. Every child is reaped and every
+ * thread joined. */
+enum status serve(struct server *server);
+
+/* The three ways; serve() chooses. */
+enum status serve_fork(struct server *server);
+enum status serve_poll(struct server *server);
+enum status serve_thread(struct server *server);
+
+/* Accepts one sender; NULL when there is none after all, or (with an error kept) when the system refuses. */
+struct session *serve_accept(const struct server *server);
+
+/* Empties the wake channel. */
+void serve_wake_clear(const struct server *server);
+
+#endif

@@ -1,0 +1,119 @@
+/* show.c: see show.h. */
+#include "show.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "args.h"
+#include "clock.h"
+#include "config.h"
+#include "tcpinfo.h"
+#include "units.h"
+
+static const char *
+rate(char *text, double value)
+{
+    return isfinite(value) ? units_format_rate(text, value) : "-";
+}
+
+static const char *
+count(char *text, uint64_t value)
+{
+    if (value == MISSING)
+        return "-";
+    snprintf(text, UNITS_TEXT_BYTES, "%" PRIu64, value);
+    return text;
+}
+
+static const char *
+verdict(const struct trial *trial, const struct result *result)
+{
+    if (result->verified < 0)
+        return trial->verify == VERIFY_OFF ? "not checked" : "not known";
+    if (result->verified == 0)
+        return "DIFFERS";
+    return trial->verify == VERIFY_FULL ? "the same (every byte, XXH3-128)" : "the same (every 16th block, XXH3-128)";
+}
+
+static void
+show_option(FILE *stream, const struct trial *trial, enum sockopt option)
+{
+    const struct sockopt_row *row = sockopt_row(option);
+    bool sender = row->end == SOCKOPT_SENDER;
+    const struct sockopt_value *asked =
+        sender ? &trial->config->sender.of[option] : &trial->config->receiver.of[option];
+    const struct end *end = sender ? &trial->sender[0] : &trial->receiver[0];
+    const struct sockopt_value *found = &end->half.end.of[option];
+    char text[2][UNITS_TEXT_BYTES];
+
+    if (!end->known || !found->known)
+        return;
+    const char *effect = row->kind == SOCKOPT_TEXT      ? found->text
+                         : row->kind == SOCKOPT_BOOLEAN ? (found->number ? "on" : "off")
+                                                        : count(text[0], found->number);
+    const char *request = !asked->known                   ? "auto"
+                          : row->kind == SOCKOPT_TEXT      ? asked->text
+                          : row->kind == SOCKOPT_BOOLEAN ? (asked->number ? "on" : "off")
+                                                          : count(text[1], asked->number);
+    fprintf(stream, "  %-18s %s in effect (asked: %s)\n", row->kernel_name, effect, request);
+}
+
+static void
+show_duration(FILE *stream, const char *name, const struct quantiles *quantiles)
+{
+    char text[4][UNITS_TEXT_BYTES];
+
+    if (quantiles->count == 0)
+        return;
+    fprintf(stream, "  %-18s %s median, %s p99, %s max  (%" PRIu64 " chunks)\n", name,
+            units_format_time(text[0], quantiles->p50), units_format_time(text[1], quantiles->p99),
+            units_format_time(text[2], quantiles->max), quantiles->count);
+}
+
+void
+show_result(FILE *stream, const struct trial *trial, const struct result *result)
+{
+    static const enum sockopt shown[] = {SOCKOPT_NODELAY, SOCKOPT_SNDBUF, SOCKOPT_RCVBUF, SOCKOPT_CONGESTION};
+    char text[4][UNITS_TEXT_BYTES];
+
+    fprintf(stream, "transfer of %s in writes of %s by %s, %s%s\n",
+            result->whole.bytes == MISSING ? "-" : units_format_size(text[0], result->whole.bytes),
+            units_format_size(text[1], trial->config->write_size), args_choice("send-with", trial->config->send_with),
+            args_family(trial->config->family), trial->interrupted ? "  (INTERRUPTED: partial)" : "");
+    fprintf(stream, "  %-18s %s  (%s)\n", "goodput", rate(text[0], result->whole.goodput),
+            units_format_time(text[1], result->whole.elapsed_ns));
+    fprintf(stream, "  %-18s %s\n", "content", verdict(trial, result));
+    show_duration(stream, "chunk latency", &result->latency);
+    show_duration(stream, "  time in write()", &result->in_write);
+    show_duration(stream, "  in flight", &result->in_flight);
+    fprintf(stream, "  %-18s %s, of which asleep %s\n", "time in write()", units_format_time(text[0], result->write_ns),
+            units_format_time(text[1], result->write_blocked_ns));
+    fprintf(stream, "  %-18s %s writes, %s reads\n", "calls", count(text[0], result->writes),
+            count(text[1], result->reads));
+    if (result->data_segments != MISSING)
+        fprintf(stream, "  %-18s %s with data, %.0f bytes each, %s retransmitted; MSS %s\n", "segments",
+                count(text[0], result->data_segments), result->bytes_per_segment, count(text[1], result->retransmits),
+                count(text[2], tcpinfo_get(&trial->sender[0].half.info, "snd_mss")));
+    fprintf(stream, "  %-18s %s sender, %s receiver\n", "CPU time", units_format_time(text[0], result->cpu_sender_ns),
+            units_format_time(text[1], result->cpu_receiver_ns));
+    if (result->writes_dropped != MISSING && result->writes_dropped + result->reads_dropped > 0)
+        fprintf(stream, "  %-18s %s writes and %s reads did not fit into --events-max; latencies cover the rest\n",
+                "events lost", count(text[0], result->writes_dropped), count(text[1], result->reads_dropped));
+    for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
+        show_option(stream, trial, shown[i]);
+}
+
+void
+show_session(FILE *stream, const struct trial *trial, const struct result *result, const char *peer)
+{
+    char text[3][UNITS_TEXT_BYTES];
+
+    if (trial->status != STATUS_DONE) {
+        fprintf(stream, "%s: %s\n", peer, trial->error);
+        return;
+    }
+    fprintf(stream, "%s: %s in %s, %s, content %s\n", peer, units_format_size(text[0], result->whole.bytes),
+            units_format_time(text[1], result->whole.elapsed_ns), rate(text[2], result->whole.goodput),
+            verdict(trial, result));
+}

@@ -1,0 +1,49 @@
+/*
+ * trial.h: what is left of a trial when it is over: both ends' halves and event logs, and how it ended.
+ *
+ * send.c and recv.c fill it in; result.c derives every number from it; record.c and show.c write it down.
+ */
+#ifndef TINYGRAM_TRIAL_H
+#define TINYGRAM_TRIAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "err.h"
+#include "events.h"
+#include "half.h"
+
+struct config;
+
+/* One end of one data connection. The logs may be empty. */
+struct end {
+    bool known; /* false: this end's account never came */
+    struct half half;
+    struct event_log events; /* write_event at the sender, read_event at the receiver */
+    struct event_log samples;
+};
+
+struct trial {
+    const char *role; /* pair, send or recv */
+    const struct config *config;
+    struct timespec started; /* CLOCK_REALTIME, for people */
+    enum status status;
+    char error[ERR_TEXT_BYTES];
+    bool interrupted;
+
+    uint64_t source_bytes; /* of the file or the repeated block; MISSING at a receiver */
+    uint64_t stream_bytes; /* announced for each connection; MISSING: as long as --duration lasted */
+    int verify;            /* as resolved: full, sampled or off */
+    bool same_clock;       /* the timestamps of both ends can be compared */
+    uint64_t confirmed_ns; /* when the receiver's confirmation was there; MISSING without one */
+
+    uint64_t connections;
+    struct end *sender;   /* [connections], or NULL at a receiver */
+    struct end *receiver; /* [connections] */
+};
+
+/* Keeps this thread's error as the outcome, unless an earlier one is kept. */
+void trial_fail(struct trial *trial);
+
+#endif
