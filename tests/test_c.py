@@ -13,7 +13,7 @@ PROGRAM = Path(os.environ.get("TINYGRAM", ROOT / "build" / "tinygram"))
 SOURCES = sorted((ROOT / "tests" / "c").glob("*.c"))
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+@pytest.mark.parametrize("source", SOURCES, ids=[source.stem for source in SOURCES])
 def test_module(source: Path, tmp_path: Path) -> None:
     """The program built from tests/c/X.c ends with status 0 within a minute."""
     program = PROGRAM.parent / "tests" / source.stem
