@@ -218,6 +218,8 @@ CONCURRENCIES: Final = ("fork", "poll", "thread")
 VERIFY_MODES: Final = ("auto", "full", "sampled", "off")
 STATUSES: Final = (0, 2, 3, 4, 5, 130)
 
+_LOG: Final = (_count("recorded", "events kept"), _count("dropped", "events that found no room"))
+
 DOCUMENT: Final = _object("document", "One trial of tinygram: what was asked for, what was in effect, what came out.", [
     _text("schema", "format and version of this document", TAG, nullable=False),
     _text("version", "version of the program"),
@@ -300,10 +302,9 @@ DOCUMENT: Final = _object("document", "One trial of tinygram: what was asked for
             _count("completions", "sends that completed"), _count("copied", "of them copied after all")],
             nullable=True),
         _object("events", "the event log of each end", [
-            _object(end, f"the log of the {end}", [
-                _count("recorded", "events kept"), _count("dropped", "events that found no room"),
-                _count("stride", "one event of so many was kept")])
-            for end in ("sender", "receiver")]),
+            _object("sender", "the log of the sender", [
+                *_LOG, _count("stride", "one write() of so many was kept; the others are not in the distributions")]),
+            _object("receiver", "the log of the receiver", _LOG)]),
         _object("samples", "TCP_INFO samples", [
             _count("sender", "kept"), _count("receiver", "kept"), _count("dropped", "found no room")]),
     ]),

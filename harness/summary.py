@@ -7,11 +7,11 @@ the result document, its scale and its meaning. A value that is missing is None 
 from __future__ import annotations
 
 import dataclasses
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any, Final
 
 from harness.schema import HarnessError
@@ -119,7 +119,7 @@ def _text(value: object) -> str | None:
 
 # int, float, bool or str: the type of each column's values beside None.
 _TYPES: Final[Mapping[str, Any]] = {
-    name: next((kind for kind in typing.get_args(hint) if kind is not types.NoneType), hint)
+    name: next((kind for kind in typing.get_args(hint) if kind is not NoneType), hint)
     for name, hint in typing.get_type_hints(Row).items()}
 
 

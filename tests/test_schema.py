@@ -1,0 +1,191 @@
+"""The one table of fields: the JSON Schema, the check without it, and the options of the program say the same."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import jsonschema
+import pytest
+from hypothesis import given
+
+from harness import schema
+from harness.schema import DOCUMENT, Field
+
+ROOT = Path(__file__).resolve().parent.parent
+STORED = json.loads((ROOT / "harness" / "tinygram-1.schema.json").read_text(encoding="utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(STORED)
+SOUND: dict[str, Any] = json.loads((ROOT / "tests" / "fixtures" / "document.json").read_text(encoding="utf-8"))
+
+
+def fields(field: Field = DOCUMENT, path: str = "") -> Iterator[tuple[str, Field]]:
+    """Every field of the document with its path."""
+    yield path, field
+    for child in field.fields:
+        yield from fields(child, f"{path}.{child.name}".lstrip("."))
+    if field.items is not None:
+        yield from fields(field.items, f"{path}[]")
+
+
+def test_stored_schema_is_the_tables() -> None:
+    jsonschema.Draft202012Validator.check_schema(STORED)
+    assert STORED == schema.json_schema(), "run: python3 -m harness.schema > harness/tinygram-1.schema.json"
+
+
+def test_a_sound_document_has_no_problems() -> None:
+    VALIDATOR.validate(SOUND)
+    assert schema.problems(SOUND) == []
+
+
+@pytest.mark.parametrize("path,field", fields(), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_field_has_a_meaning_and_its_unit_in_the_name(path: str, field: Field) -> None:
+    assert field.meaning
+    for ending, unit in (("_ns", "ns"), ("_us", "us"), ("_ms", "ms"), ("_bytes_per_s", "bytes/s"), ("_bytes", "bytes")):
+        if field.name.endswith(ending) and field.type in ("integer", "number"):
+            assert field.unit == unit, f"{path} is in {field.unit}"
+            break
+
+
+def test_every_object_is_closed() -> None:
+    def objects(node: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(node, dict):
+            if "properties" in node:
+                yield node
+            for child in node.values():
+                yield from objects(child)
+    found = list(objects(STORED))
+    assert len(found) > 30
+    assert all(node["additionalProperties"] is False and set(node["required"]) == set(node["properties"])
+               for node in found)
+
+
+def places(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Every (container, key) of a document."""
+    for key in list(node) if isinstance(node, dict) else range(len(node)):
+        yield node, key
+        if isinstance(node[key], dict | list):
+            yield from places(node[key])
+
+
+CHANGES = st.sampled_from(["delete", "add", "null", True, -1, 3, 2.5, "text", [], {}, ["x"], {"x": 1}])
+
+
+@given(place=st.integers(0, 10 ** 6), change=CHANGES)
+def test_problems_agree_with_the_json_schema(place: int, change: Any) -> None:
+    """The check that runs on every trial finds a change wrong exactly where the JSON Schema does."""
+    changed = copy.deepcopy(SOUND)
+    found = list(places(changed))
+    container, key = found[place % len(found)]
+    if change == "delete":
+        del container[key]
+    elif change == "add" and isinstance(container, dict):
+        container[f"{key}_more"] = 1
+    else:
+        container[key] = None if change == "null" else change
+    sound = VALIDATOR.is_valid(changed)
+    assert (schema.problems(changed) == []) is sound
+    # JSON has one kind of number: 3.0 is a whole number to the JSON Schema, and json never writes a count that way
+
+
+@pytest.mark.parametrize("path,value,said", [
+    ("result.latency_ns.p99", "fast", "result.latency_ns.p99 is 'fast' but must be a number"),
+    ("result.writes", -1, "result.writes is -1 but must be at least 0"),
+    ("result.writes", True, "result.writes is True but must be a whole number"),
+    ("setting.family", "ipx", "setting.family is 'ipx' but must be one of inet, inet6, unix"),
+    ("status", None, "status is null but must be a whole number"),
+    ("connections", {}, "connections is {} but must be an array"),
+])
+def test_a_problem_is_a_sentence(document: dict[str, Any], path: str, value: Any, said: str) -> None:
+    *above, last = path.split(".")
+    node = document
+    for key in above:
+        node = node[key]
+    node[last] = value
+    assert schema.problems(document) == [said]
+
+
+def test_missing_and_unknown_keys_are_named(document: dict[str, Any]) -> None:
+    del document["result"]["writes"]
+    document["result"]["wirtes"] = 1
+    assert schema.problems(document) == ["result.writes is missing", "result.wirtes is not a field of tinygram/1"]
+    assert schema.problems([]) == ["the document is [] but must be an object"]
+
+
+def test_an_empty_document_is_sound_and_says_why() -> None:
+    made = schema.empty_document(4, "it did not work.", ["tinygram", "pair"])
+    VALIDATOR.validate(made)
+    assert schema.problems(made) == []
+    assert (made["status"], made["error"], made["command"]) == (4, "it did not work.", ["tinygram", "pair"])
+    assert made["result"]["goodput_bytes_per_s"] is None, "missing is null, never 0"
+
+
+def test_upgrade_takes_this_version_and_refuses_the_others(document: dict[str, Any]) -> None:
+    assert schema.upgrade(document) == document
+    for tag in ("tinygram/2", "tinygram/0", "iperf3/1", None, 1):
+        with pytest.raises(schema.SchemaError):
+            schema.upgrade(document | {"schema": tag})
+    with pytest.raises(schema.SchemaError):
+        schema.upgrade(["not", "an", "object"])
+
+
+def test_upgrade_goes_through_every_version(document: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "VERSION", 3)
+    monkeypatch.setattr(schema, "UPGRADES", {1: lambda old: old | {"a": 1}, 2: lambda old: old | {"b": old["a"] + 1}})
+    assert schema.upgrade({"schema": "tinygram/1"}) == {"schema": "tinygram/1", "a": 1, "b": 2}
+
+
+@given(st.integers(0, 2 ** 40), st.sampled_from(["", "K", "M", "G"]))
+def test_sizes(number: int, suffix: str) -> None:
+    assert schema.parse_size(f"{number}{suffix}") == number * 1024 ** ["", "K", "M", "G"].index(suffix)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "12Q", "1e30", "1.5K", "0x10", " 1", "1 K", "K", "١٢", "16k"])
+def test_bad_sizes(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a size"):
+        schema.parse_size(text)
+
+
+def test_times() -> None:
+    assert [schema.parse_time(text) for text in ("7ns", "7us", "60ms", "2s")] == [7, 7_000, 60_000_000, 2_000_000_000]
+    for text in ("", "60", "1.5s", "1m", "-1s"):
+        with pytest.raises(ValueError, match="is not a time"):
+            schema.parse_time(text)
+
+
+@pytest.mark.parametrize("name,good,bad", [
+    ("nodelay", "auto", "yes"), ("recv-cork", "off", "1"), ("write-size", "16K", "auto"), ("sndbuf", "auto", "big"),
+    ("connections", "4", "4K"), ("cpus", "0,1", "0,1,2"), ("send-with", "sendfile", "sendfil"),
+    ("wait", "spin", "auto"), ("congestion", "cubic", ""), ("duration", "1s", "1"), ("keepalive-idle", "10", "10s")])
+def test_values(name: str, good: str, bad: str) -> None:
+    schema.parse_value(schema.OPTIONS[name], good)
+    with pytest.raises(ValueError):
+        schema.parse_value(schema.OPTIONS[name], bad)
+
+
+def test_options_are_the_programs(program: Path) -> None:
+    """Every option that makes a trial is known here, with the same default and group, and none is invented."""
+    answer = subprocess.run([program, "help", "--json"], capture_output=True, timeout=30, check=True)
+    told = json.loads(answer.stdout)
+    groups = {option["name"]: option["group"] for option in told["options"]
+              if option["group"] in ("workload", "setting")}
+    known = {name: option.group for name, option in schema.OPTIONS.items()
+             if name in {row.name for row in schema._PROGRAM_OPTIONS}}
+    assert known == groups
+    assert [option.name for option in schema.SOCKET_OPTIONS] == [option["name"] for option in told["socket_options"]]
+
+
+def test_a_real_document_is_sound(program: Path, tmp_path: Path) -> None:
+    for more in (["--family", "unix"], ["--sndbuf", "16K", "--nodelay", "on"], ["--send-with", "zerocopy"],
+                 ["--duration", "10ms", "--connections", "2"], ["--file", str(tmp_path / "missing")]):
+        source = [] if "--file" in more else ["--bytes", "256K"]
+        answer = subprocess.run([program, "pair", *source, *more, "--json", "-"], capture_output=True, timeout=30)
+        made = json.loads(answer.stdout)
+        VALIDATOR.validate(made)
+        assert schema.problems(made) == []
+        assert made["status"] == answer.returncode
+        assert (made["error"] is None) is (answer.returncode == 0)
