@@ -1,6 +1,8 @@
 /* receiving.c: see receiving.h. */
 #include "receiving.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -130,4 +132,33 @@ receiving_close(struct receiving *receiving)
     }
     event_log_free(&receiving->reads);
     event_log_free(&receiving->samples);
+}
+
+enum step
+receiving_nothing(const struct receiving *receiving, int code, unsigned tries)
+{
+    uint64_t bytes = receiving->half.bytes;
+
+    if (code == EINTR)
+        return STEP_MORE;
+    if (code == EAGAIN || code == EWOULDBLOCK) {
+        bool spins = receiving->plan->spin;
+        if (receiving->waits)
+            return STEP_WAIT;
+        if (spins && tries % TRIES_PER_LOOK != 0)
+            return STEP_MORE;
+        uint64_t now_ns = clock_now_ns();
+        uint64_t since_ns = receiving->half.last_ns != MISSING ? receiving->half.last_ns : now_ns;
+        if (now_ns >= receiving->plan->deadline_ns)
+            err_set(STATUS_FAILED, "--timeout passed after %" PRIu64 " received bytes", bytes);
+        else if (spins && now_ns - since_ns < PROGRESS_LIMIT_NS)
+            return STEP_MORE;
+        else
+            err_set(STATUS_FAILED, "no byte arrived for %d s after %" PRIu64 " received bytes",
+                    (int)(PROGRESS_LIMIT_NS / NS_PER_S), bytes);
+        return STEP_FAILED;
+    }
+    err_system(code, "the data connection broke after %" PRIu64 " received bytes", bytes);
+    err_set(STATUS_FAILED, "%s", err_text());
+    return STEP_FAILED;
 }

@@ -24,6 +24,9 @@ struct receive_plan {
     uint64_t deadline_ns;
 };
 
+/* Tries of a spinning end between two looks at the clock. */
+#define TRIES_PER_LOOK 1024
+
 struct receiving {
     const struct receive_plan *plan;
     const struct workload *workload;
@@ -55,6 +58,10 @@ void receiving_run(struct receiving *receiving);
 
 /* Reads what is there without blocking; completes the record when the stream has ended. Returns true then. */
 bool receiving_continue(struct receiving *receiving);
+
+/* What a call that moved nothing and left errno `code` means, at the given number of tries in a row: STEP_MORE to try
+ * again, STEP_WAIT, or STEP_FAILED with an error. */
+enum step receiving_nothing(const struct receiving *receiving, int code, unsigned tries);
 
 void receiving_close(struct receiving *receiving);
 

@@ -2,6 +2,7 @@
 #include "sending.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -98,4 +99,28 @@ sending_close(struct sending *sending)
     }
     event_log_free(&sending->writes);
     event_log_free(&sending->samples);
+}
+
+int
+sending_explain(const struct sending *sending, int code)
+{
+    uint64_t bytes = sending->half.bytes;
+
+    switch (code) {
+    case EAGAIN:
+        if (clock_now_ns() >= sending->deadline_ns)
+            return err_set(STATUS_FAILED, "--timeout passed after %" PRIu64 " sent bytes", bytes);
+        return err_set(STATUS_FAILED, "no byte moved for %d s after %" PRIu64 " sent bytes",
+                       (int)(PROGRESS_LIMIT_NS / NS_PER_S), bytes);
+    case EPIPE:
+    case ECONNRESET:
+        return err_set(STATUS_FAILED, "the receiver closed the data connection after %" PRIu64 " sent bytes", bytes);
+    case EFAULT:
+    case EIO:
+        return source_check(sending->source) != 0 ? -1 : err_set(STATUS_FAILED, "the source cannot be read any more");
+    default:
+        err_system(code, "sending failed after %" PRIu64 " bytes", bytes);
+        return err_set(code == ENOMEM || code == ENOBUFS || code == EINVAL ? STATUS_REFUSED : STATUS_FAILED, "%s",
+                       err_text());
+    }
 }

@@ -56,6 +56,9 @@ int sending_open(struct sending *sending, const struct endpoint *to);
  * Returns 0, or -1 with an error. */
 int sending_run(struct sending *sending);
 
+/* Keeps the sentence for a sending call that failed with errno `code`. Returns -1. */
+int sending_explain(const struct sending *sending, int code);
+
 void sending_close(struct sending *sending);
 
 #endif

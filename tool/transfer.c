@@ -20,8 +20,7 @@
 #include "source.h"
 #include "workload.h"
 
-/* Tries of a spinning end between two looks at the deadline, and chunks without a log between two looks. */
-#define TRIES_PER_LOOK 1024
+/* Chunks without a log between two looks at the clock. */
 #define CHUNKS_PER_LOOK 64
 
 static int
@@ -58,31 +57,6 @@ send_prepare(struct sending *sending)
     return sending->call->prepare(sending);
 }
 
-/* The sentence for a sending call that failed with `code`. */
-static int
-explain(const struct sending *sending, int code)
-{
-    uint64_t bytes = sending->half.bytes;
-
-    switch (code) {
-    case EAGAIN:
-        if (clock_now_ns() >= sending->deadline_ns)
-            return err_set(STATUS_FAILED, "--timeout passed after %" PRIu64 " sent bytes", bytes);
-        return err_set(STATUS_FAILED, "no byte moved for %d s after %" PRIu64 " sent bytes",
-                       (int)(PROGRESS_LIMIT_NS / NS_PER_S), bytes);
-    case EPIPE:
-    case ECONNRESET:
-        return err_set(STATUS_FAILED, "the receiver closed the data connection after %" PRIu64 " sent bytes", bytes);
-    case EFAULT:
-    case EIO:
-        return source_check(sending->source) != 0 ? -1 : err_set(STATUS_FAILED, "the source cannot be read any more");
-    default:
-        err_system(code, "sending failed after %" PRIu64 " bytes", bytes);
-        return err_set(code == ENOMEM || code == ENOBUFS || code == EINVAL ? STATUS_REFUSED : STATUS_FAILED, "%s",
-                       err_text());
-    }
-}
-
 /* Hands over up to `len` bytes from `at` on, trying again as long as it makes sense. Returns what was taken,
  * 0 when an interruption ended the sending in order, -1 with an error. */
 static ssize_t
@@ -103,13 +77,13 @@ send_some(struct sending *sending, uint64_t at, size_t len)
         if (code == EINTR)
             continue;
         if (code != EAGAIN || sending->config->wait != WAIT_SPIN)
-            return explain(sending, code);
+            return sending_explain(sending, code);
         if (first_try_ns == 0)
             first_try_ns = clock_now_ns();
         if (tries % TRIES_PER_LOOK == 0) {
             uint64_t now_ns = clock_now_ns();
             if (now_ns >= sending->deadline_ns || now_ns - first_try_ns >= PROGRESS_LIMIT_NS)
-                return explain(sending, EAGAIN);
+                return sending_explain(sending, EAGAIN);
         }
     }
 }
@@ -180,7 +154,7 @@ send_step(struct sending *sending, uint64_t units)
         if (whole == 0 || after_ns >= sending->stop_ns)
             return STEP_END;
         if (after_ns >= sending->deadline_ns) {
-            explain(sending, EAGAIN);
+            sending_explain(sending, EAGAIN);
             return STEP_FAILED;
         }
         if (every_ns != MISSING && after_ns >= sending->next_sample_ns) {
@@ -218,36 +192,6 @@ receive_prepare(struct receiving *receiving)
     return sink_open(&receiving->plan->sink, &receiving->sink);
 }
 
-/* A read that moved nothing. Returns STEP_MORE to try again, or how the step ended. */
-static enum step
-receive_nothing(struct receiving *receiving, int code, unsigned tries)
-{
-    uint64_t bytes = receiving->half.bytes;
-
-    if (code == EINTR)
-        return STEP_MORE;
-    if (code == EAGAIN || code == EWOULDBLOCK) {
-        bool spins = receiving->plan->spin;
-        if (receiving->waits)
-            return STEP_WAIT;
-        if (spins && tries % TRIES_PER_LOOK != 0)
-            return STEP_MORE;
-        uint64_t now_ns = clock_now_ns();
-        uint64_t since_ns = receiving->half.last_ns != MISSING ? receiving->half.last_ns : now_ns;
-        if (now_ns >= receiving->plan->deadline_ns)
-            err_set(STATUS_FAILED, "--timeout passed after %" PRIu64 " received bytes", bytes);
-        else if (spins && now_ns - since_ns < PROGRESS_LIMIT_NS)
-            return STEP_MORE;
-        else
-            err_set(STATUS_FAILED, "no byte arrived for %d s after %" PRIu64 " received bytes",
-                    (int)(PROGRESS_LIMIT_NS / NS_PER_S), bytes);
-        return STEP_FAILED;
-    }
-    err_system(code, "the data connection broke after %" PRIu64 " received bytes", bytes);
-    err_set(STATUS_FAILED, "%s", err_text());
-    return STEP_FAILED;
-}
-
 static enum step
 receive_step(struct receiving *receiving, uint64_t units)
 {
@@ -262,7 +206,7 @@ receive_step(struct receiving *receiving, uint64_t units)
         if (got == 0)
             return STEP_END;
         if (got < 0) {
-            enum step step = receive_nothing(receiving, errno, ++tries);
+            enum step step = receiving_nothing(receiving, errno, ++tries);
             if (step != STEP_MORE)
                 return step;
             continue;

@@ -1,0 +1,160 @@
+/* stamps.c: see stamps.h. The Linux names of timestamping stand here. */
+#define _GNU_SOURCE
+#include "stamps.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
+
+#include "clock.h"
+#include "err.h"
+#include "sockopt.h"
+
+#define BRIDGE_TRIES 16
+
+/* Room for one stamp, one extended error with an address, and alignment. */
+#define ANCILLARY_BYTES 512
+
+static uint64_t
+ns_of(const struct timespec *moment)
+{
+    return (uint64_t)moment->tv_sec * NS_PER_S + (uint64_t)moment->tv_nsec;
+}
+
+struct clock_bridge
+clock_bridge_read(void)
+{
+    struct clock_bridge best = {.error_ns = UINT64_MAX};
+
+    for (int i = 0; i < BRIDGE_TRIES; i++) {
+        struct timespec real;
+        uint64_t before_ns = clock_now_ns();
+        clock_gettime(CLOCK_REALTIME, &real);
+        uint64_t after_ns = clock_now_ns();
+        uint64_t error_ns = (after_ns - before_ns + 1) / 2;
+        if (error_ns < best.error_ns)
+            best = (struct clock_bridge){.ahead_ns = ns_of(&real) - (before_ns + error_ns), .error_ns = error_ns};
+    }
+    return best;
+}
+
+int
+stamps_enable_sending(int fd)
+{
+    return sockopt_enable_stamps(fd, SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_SOFTWARE |
+                                         SOF_TIMESTAMPING_TX_ACK | SOF_TIMESTAMPING_SOFTWARE |
+                                         SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY);
+}
+
+int
+stamps_enable_receiving(int fd)
+{
+    return sockopt_enable_stamps(fd, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
+}
+
+/* The 64-bit offset whose low 32 bits are `low`, near `near`. */
+static uint64_t
+unwrap(uint32_t low, uint64_t near)
+{
+    int32_t distance = (int32_t)(low - (uint32_t)near);
+    return distance < 0 && near < (uint64_t)-(int64_t)distance ? low : near + (uint64_t)(int64_t)distance;
+}
+
+/* Appends the stamp of one message of the error queue. */
+static void
+take(struct msghdr *message, struct event_log *log)
+{
+    struct scm_timestamping times;
+    struct sock_extended_err notice;
+    bool timed = false, noticed = false;
+
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL; part = CMSG_NXTHDR(message, part)) {
+        if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_TIMESTAMPING) {
+            memcpy(&times, CMSG_DATA(part), sizeof times);
+            timed = true;
+        } else if ((part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_RECVERR) ||
+                   (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_RECVERR)) {
+            memcpy(&notice, CMSG_DATA(part), sizeof notice);
+            noticed = notice.ee_origin == SO_EE_ORIGIN_TIMESTAMPING;
+        }
+    }
+    if (!timed || !noticed)
+        return;
+    const struct stamp *last = log->count > 0 ? (const struct stamp *)log->entry + log->count - 1 : NULL;
+    struct stamp *stamp = event_log_next(log);
+    if (stamp == NULL)
+        return;
+    stamp->kind = notice.ee_info == SCM_TSTAMP_SCHED ? STAMP_SCHED
+                  : notice.ee_info == SCM_TSTAMP_SND ? STAMP_DEVICE
+                                                     : STAMP_ACK;
+    stamp->offset = unwrap(notice.ee_data + 1, last != NULL ? last->offset : 0);
+    stamp->realtime_ns = ns_of(&times.ts[0]);
+}
+
+void
+stamps_collect(int fd, struct event_log *log)
+{
+    for (;;) {
+        union {
+            char bytes[ANCILLARY_BYTES];
+            struct cmsghdr align;
+        } ancillary;
+        struct msghdr message = {.msg_control = ancillary.bytes, .msg_controllen = sizeof ancillary.bytes};
+
+        if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
+            if (errno == EINTR)
+                continue;
+            return; /* nothing is there, or the connection broke: the data path will tell */
+        }
+        take(&message, log);
+    }
+}
+
+void
+stamps_collect_to_end(int fd, struct event_log *log, uint64_t offset, uint64_t deadline_ns)
+{
+    for (;;) {
+        stamps_collect(fd, log);
+        for (size_t i = log->count; i-- > 0 && i + 16 > log->count;) {
+            const struct stamp *stamp = (const struct stamp *)log->entry + i;
+            if (stamp->kind == STAMP_ACK && stamp->offset >= offset)
+                return;
+        }
+        struct pollfd wait = {.fd = fd}; /* the error queue announces itself by POLLERR */
+        if (clock_now_ns() >= deadline_ns || log->dropped > 0)
+            return;
+        poll(&wait, 1, clock_poll_ms(deadline_ns));
+    }
+}
+
+ssize_t
+stamps_read(int fd, void *buffer, size_t len, uint64_t *kernel_ns)
+{
+    union {
+        char bytes[ANCILLARY_BYTES];
+        struct cmsghdr align;
+    } ancillary;
+    struct iovec part = {buffer, len};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = ancillary.bytes,
+                             .msg_controllen = sizeof ancillary.bytes};
+    ssize_t got = recvmsg(fd, &message, 0);
+
+    *kernel_ns = 0;
+    for (struct cmsghdr *found = got > 0 ? CMSG_FIRSTHDR(&message) : NULL; found != NULL;
+         found = CMSG_NXTHDR(&message, found)) {
+        struct scm_timestamping times;
+        if (found->cmsg_level != SOL_SOCKET || found->cmsg_type != SCM_TIMESTAMPING)
+            continue;
+        memcpy(&times, CMSG_DATA(found), sizeof times);
+        *kernel_ns = ns_of(&times.ts[0]);
+    }
+    return got;
+}
