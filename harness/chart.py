@@ -30,7 +30,7 @@ FORMAT: Final = "tinygram-chart/1"
 ROOT: Final = Path(__file__).resolve().parent.parent
 PLOTS: Final = ROOT / "plots"
 FACETS_MAX: Final = 8
-CAPTION_WIDTH: Final = 150
+CAPTION_WIDTH: Final = 140
 GNUPLOT_TIMEOUT_S: Final = 60
 PARALLEL: Final = 2
 

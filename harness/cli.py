@@ -52,7 +52,10 @@ class Choices:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status. arguments: as in sys.argv[1:]."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in handlers.items():
+        if handler is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, _interrupt)
     try:
         return int(options.command(options))
     except HarnessError as error:
@@ -64,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has gone; that is no error
         return DONE
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
@@ -81,8 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="where runs are stored")
     common.add_argument("--tool", metavar="PATH", help="the program (default: TINYGRAM, or build/tinygram)")
-    common.add_argument("--file", metavar="PATH", default=os.environ.get("FILE") or None,
-                        help="send this file in place of the experiment's (default: FILE)")
+    common.add_argument("--file", metavar="PATH", help="send this file in place of the experiment's (default: FILE)")
     common.add_argument("--seed", type=_whole, metavar="N", help="shuffle from this seed")
     common.add_argument("--blocks", type=_positive, metavar="N", help="run this number of blocks")
 
@@ -130,8 +135,9 @@ def _run(options: argparse.Namespace) -> int:
         raise ExperimentError("name one experiment to run, or one run to continue: "
                               "run EXPERIMENT.toml, or run --continue RUN.")
     if options.resume is not None:
-        if options.plan or options.seed is not None or options.blocks is not None:
-            raise ExperimentError("a run is continued by the plan it has; leave out --plan, --seed and --blocks.")
+        if options.plan or any(value is not None for value in (options.seed, options.blocks, options.file)):
+            raise ExperimentError("a run is continued by the plan it has; "
+                                  "leave out --plan, --seed, --blocks and --file.")
         folder, status = _resume(options.resume, _choices(options))
     elif options.plan:
         print(plan.to_tsv(_planned(load(options.experiment), _choices(options))), end="", flush=True)
@@ -149,11 +155,14 @@ def load(path: Path) -> Experiment:
     return experiments.load(path, charts=chart.KINDS)
 
 
-def file_for(experiment: Experiment, override: str | None) -> Path | None:
-    """The file that the experiment sends; override: what --file or FILE says. Raises ExperimentError."""
-    if override is not None and override == os.environ.get("FILE") and "file" not in dict(experiment.workload):
-        override = None  # FILE is for all experiments; those that do not send one file take no notice
-    return experiments.resolve_file(experiment, override)
+def file_for(experiment: Experiment, given: str | None) -> Path | None:
+    """The file that the experiment sends: given (--file), or the environment's FILE, or its own.
+
+    FILE is for all experiments; those that do not send one file take no notice of it. Raises ExperimentError.
+    """
+    if given is None and "file" in dict(experiment.workload):
+        given = os.environ.get("FILE") or None
+    return experiments.resolve_file(experiment, given)
 
 
 def _planned(experiment: Experiment, choices: Choices) -> Plan:
@@ -203,11 +212,12 @@ def _trials(writer: Writer, left: Sequence[PlannedTrial], tool: Path, earlier: S
             if index == last or left[index + 1].block != planned.block:
                 _say(f"  block {planned.block + 1} of {writer.plan.blocks} done, {time.monotonic() - began:.1f} s")
     except KeyboardInterrupt:
-        _say(f"  interrupted: {len(done)} of {len(writer.plan.trials)} trials are kept; continue with\n"
+        kept = store.read(writer.folder).trials
+        _say(f"  interrupted: {len(kept)} of {len(writer.plan.trials)} trials are kept; continue with\n"
              f"  python3 -m harness run --continue {_shown(writer.folder)}")
-        _summarise(writer, done)
+        write_summary(writer.folder, writer.plan.experiment, kept)
         return writer.folder, INTERRUPTED
-    _summarise(writer, done)
+    write_summary(writer.folder, writer.plan.experiment, done)
     failed = sum(trial.failed for trial in done)
     if failed:
         _say(f"  {failed} of {len(done)} trials failed; {_shown(writer.folder / 'trials.jsonl')} says why.")
@@ -228,10 +238,6 @@ def _tell_problem(trial: Trial, done: Sequence[Trial]) -> None:
         _say(f"  failed: {trial.problem}")
     if failed == _SHOWN_PROBLEMS:
         _say("  further failures are kept but not shown.")
-
-
-def _summarise(writer: Writer, trials: Sequence[Trial]) -> None:
-    write_summary(writer.folder, writer.plan.experiment, trials)
 
 
 def write_summary(folder: Path, name: str, trials: Sequence[Trial]) -> None:

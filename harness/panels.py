@@ -66,16 +66,19 @@ Build = Callable[[Points, Sequence[str]], Table | None]
 def modes(values: Iterable[float]) -> list[list[float]]:
     """The values sorted, in two groups where they have two modes, else in one.
 
-    Rule: two modes are told apart where the largest ratio of neighbours in the sorted values is above MODE_GAP (3), the
-    largest gap of their logarithms. Zeros have no logarithm: they go with the lower group and make no gap themselves.
+    Rule: two modes are the two sides of a gap in the sorted values, where the upper neighbour is more than MODE_GAP (3)
+    times the lower one, and each side holds at least two values, or half of them. Of several such gaps the largest
+    ratio counts. So a lone value far away is an outlier, which moves no median. Zeros, which have no ratio, belong to
+    the lower side.
     """
     ordered = sorted(values)
-    positive = [value for value in ordered if value > 0]
-    gaps = [(high / low, high) for low, high in zip(positive, positive[1:])]
-    widest, start = max(gaps, default=(1.0, 0.0))
-    if widest <= MODE_GAP:
+    n = len(ordered)
+    gaps = [(high / low, start) for start, (low, high) in enumerate(zip(ordered, ordered[1:]), 1)
+            if low > 0 and high / low > MODE_GAP and (min(start, n - start) >= 2 or n == 2)]
+    if not gaps:
         return [ordered] if ordered else []
-    return [[value for value in ordered if value < start], [value for value in ordered if value >= start]]
+    start = max(gaps)[1]
+    return [ordered[:start], ordered[start:]]
 
 
 def size_text(size: float) -> str:

@@ -8,7 +8,6 @@ out can be run later with `python3 -m harness run --continue`.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -64,7 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tinygram", "experiments of tinygram")
     group.addoption("--tinygram-results", default=str(cli.RESULTS), metavar="DIR", help="where runs are stored")
     group.addoption("--tinygram-tool", metavar="PATH", help="the program (default: TINYGRAM, or build/tinygram)")
-    group.addoption("--tinygram-file", metavar="PATH", default=os.environ.get("FILE") or None,
+    group.addoption("--tinygram-file", metavar="PATH",
                     help="send this file in place of the experiment's (default: FILE)")
 
 

@@ -6,11 +6,9 @@ panels = 0
 array title[64]
 array seen[3] = [0, 0, 0]
 low = 1e300
-rarest = 1000
 high = 0
 see(p, quantile, latency) = (panels = p > panels ? p : panels, \
-    latency > 0 && latency < low ? (low = latency) : 0, latency > high ? (high = latency) : 0, \
-    1 / (1 - quantile) > rarest ? (rarest = 1 / (1 - quantile)) : 0, 1)
+    latency > 0 && latency < low ? (low = latency) : 0, latency > high ? (high = latency) : 0, 1)
 stats DATA using (see(int(column("panel")), column("quantile"), column("latency_s"))) nooutput
 stats DATA using (title[int(column("panel"))] = strcol("panel_title"), \
     side = strcol("nodelay") eq "off" ? 1 : strcol("nodelay") eq "on" ? 2 : 3, seen[side] = 1, 1) nooutput
@@ -24,8 +22,8 @@ eval set_head_and_foot(page_height(rows, PANEL))
 
 # One scale for all panels. x is 1 / (1 - quantile): each step to the right is ten times rarer.
 set logscale xy
-set xrange [1:rarest * 1.1]
-set xtics ("0" 1, "50" 2, "90" 10, "99" 100, "99.9" 1000, "99.99" 10000)
+set xrange [1:1500]
+set xtics ("0" 1, "50" 2, "90" 10, "99" 100, "99.9" 1000)
 set yrange [low / 1.3:high * 1.3]
 set ytics ()
 marks = high / low < 8 ? "1 2 3 5" : high / low < 150 ? "1 2 5" : "1"

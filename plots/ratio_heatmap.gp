@@ -39,7 +39,7 @@ set xlabel "effective SO_SNDBUF" font AXIS_FONT offset 0, 0.3
 ratio_text(r) = sprintf(r >= 9.995 ? "%.0f" : r >= 0.0995 ? "%.2f" : "%.3f", r)
 octaves(r) = log(r) / log(2)
 two_modes = "(column('modes') == 2)"
-text_colour(modes, r) = modes == 2 ? 0x000000 : abs(octaves(r)) > 2.3 ? 0xffffff : 0x000000
+text_colour(modes, r) = modes == 2 ? 0x000000 : abs(octaves(r)) > 0.7 * span ? 0xffffff : 0x000000
 plot DATA using (@two_modes ? column("x") : NaN):"y":(column("x") - 0.49):(column("x") + 0.49) \
         :(column("y") - 0.48):(column("y") + 0.48) with boxxyerror fillstyle solid noborder fillcolor rgb "#dddddd" notitle, \
     DATA using (@two_modes ? NaN : column("x")):"y":(column("x") - 0.49):(column("x") + 0.49) \

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "tests" / "fixtures"
 
 # Nothing outside build/ is written, and a shared machine may be slow at any moment.
-hypothesis.configuration.set_hypothesis_home_dir(str(ROOT / "build" / "hypothesis"))
+hypothesis.configuration.set_hypothesis_home_dir(str(ROOT / "build" / "hypothesis"))  # type: ignore[no-untyped-call]
 hypothesis.settings.register_profile("tinygram", database=None, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tinygram")
 

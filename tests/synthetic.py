@@ -116,7 +116,7 @@ def document(levels: Levels, rng: random.Random, model: Model = goodput) -> dict
                    "retransmits": 0, "stalls": None, "cpu_sender_ns": int(elapsed * 5e8),
                    "cpu_receiver_ns": int(elapsed * 4e8), "switches_sender": 10, "switches_receiver": 10,
                    "zerocopy": None, "events": {"sender": {"recorded": writes, "dropped": 0, "stride": 1},
-                                                "receiver": {"recorded": 60, "dropped": 0, "stride": 1}},
+                                                "receiver": {"recorded": 60, "dropped": 0}},
                    "samples": {"sender": 0, "receiver": 0, "dropped": 0}},
         "connections": [],
         "tcp_info": {"sender": {"state": 1, "snd_mss": mss, "rcv_mss": mss, "rtt_us": 20}, "receiver": None},

@@ -35,9 +35,9 @@ GOLDEN_CHARTS: Mapping[str, Mapping[str, Sequence[str]]] = {
 
 
 def drawn(folder: Path, factors: Mapping[str, Sequence[str]], *kinds: str, model: synthetic.Model = synthetic.goodput,
-          titles: Mapping[str, str] | None = None) -> list[Chart]:
+          titles: Mapping[str, str] | None = None, blocks: int = 3) -> list[Chart]:
     """Charts of an invented experiment."""
-    made = synthetic.experiment(factors, titles or {kind: f"Chart {kind}" for kind in kinds})
+    made = synthetic.experiment(factors, titles or {kind: f"Chart {kind}" for kind in kinds}, blocks=blocks)
     return draw(made, synthetic.trials(made, model=model), folder)
 
 
@@ -234,7 +234,8 @@ def test_two_modes_have_no_median(tmp_path: Path) -> None:
     """Half of the trials at 32 KiB are a hundred times slower: both groups are kept, joined, and no line is drawn."""
     def model(levels: synthetic.Levels, draw: float) -> float:
         return 1e9 * (0.01 if levels["sndbuf"] == "16K" and draw < 0.5 else 1)
-    (made, heat) = drawn(tmp_path, {**BUFFERS, "write-size": ["64K"]}, "goodput_sndbuf", "ratio_heatmap", model=model)
+    (made, heat) = drawn(tmp_path, {**BUFFERS, "write-size": ["64K"]}, "goodput_sndbuf", "ratio_heatmap", model=model,
+                         blocks=8)
     medians = {(row["nodelay"], row["level"]): row for row in table(made.tsv) if row["kind"] == "median"}
     assert {key for key, row in medians.items() if row["modes"] == "2"} == {("on", "32 KiB"), ("off", "32 KiB")}
     assert float(medians["on", "32 KiB"]["high"]) > 50 * float(medians["on", "32 KiB"]["low"])
@@ -340,7 +341,9 @@ def test_percentiles_choose_few_panels_and_count_what_they_show(tmp_path: Path) 
 @pytest.mark.parametrize(("values", "groups"), [
     ([], []), ([5.0], [[5.0]]), ([1.0, 2.9], [[1.0, 2.9]]), ([1.0, 3.1], [[1.0], [3.1]]),
     ([12e6, 1090e6, 11e6, 980e6], [[11e6, 12e6], [980e6, 1090e6]]), ([0.0, 1.0, 2.0], [[0.0, 1.0, 2.0]]),
-    ([0.0, 1.0, 9.0], [[0.0, 1.0], [9.0]]), ([0.0, 0.0], [[0.0, 0.0]]),
+    ([1.0, 1.1, 1.2, 1.3, 9.0], [[1.0, 1.1, 1.2, 1.3, 9.0]]), ([1.0, 9.0, 9.1], [[1.0, 9.0, 9.1]]),
+    ([99.0, 1.0, 1.1, 5.0, 5.2], [[1.0, 1.1], [5.0, 5.2, 99.0]]),
+    ([0.0, 1.0, 9.0, 9.0], [[0.0, 1.0], [9.0, 9.0]]), ([0.0, 0.0], [[0.0, 0.0]]),
     ([1.0, 2.0, 4.0, 8.0, 16.0], [[1.0, 2.0, 4.0, 8.0, 16.0]]),
 ])
 def test_modes(values: list[float], groups: list[list[float]]) -> None:

@@ -133,7 +133,8 @@ def test_failed_trials_are_kept_and_told(harness: Callable[..., int], toml: Toml
     (["run", "x.toml", "--continue", "y"], 2, "name one experiment to run"),
     (["run", "missing.toml"], 2, "there is no such experiment"),
     (["run", "--continue", "missing"], 3, "is not a run"),
-    (["run", "--continue", "missing", "--seed", "1"], 2, "leave out --plan, --seed and --blocks"),
+    (["run", "--continue", "missing", "--seed", "1"], 2, "leave out --plan, --seed, --blocks and --file"),
+    (["run", "--continue", "missing", "--file", "x"], 2, "leave out --plan, --seed, --blocks and --file"),
     (["chart", "missing"], 3, "is not a run"),
 ])
 def test_usage_is_a_sentence(arguments: Sequence[str], status: int, said: str, fake_tool: Path, tmp_path: Path,
@@ -179,7 +180,7 @@ def wait_for_trials(results: Path, count: int) -> Path:
     raise AssertionError(f"there are no {count} trials after 30 s")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_is_continued(fake_tool: Path, toml: Toml, results: Path, number: signal.Signals,
                                          harness: Callable[..., int]) -> None:
     process = start(fake_tool, results, toml())

@@ -103,7 +103,12 @@ def test_a_stranger_in_another_group_is_left_alone(fake_tool: Path, log: Path, m
     monkeypatch.setattr(pair, "GRACE_S", 0.1)
     groups = []
     original = os.killpg
-    monkeypatch.setattr(os, "killpg", lambda group, number: (groups.append(group), original(group, number))[1])
+
+    def watched(group: int, number: int) -> None:
+        groups.append(group)
+        original(group, number)
+
+    monkeypatch.setattr(os, "killpg", watched)
     pair.run(fake_tool, ("--file", "/bin/sh", "--timeout", "1ms"))
     assert set(groups) == {int(log.read_text().split()[0])}
     assert os.getpgrp() not in groups

@@ -415,6 +415,8 @@ check_workload(const struct config *config)
         return err_set(STATUS_USAGE, "what is to be sent? Give --file PATH or --bytes SIZE");
     if (config->file != NULL && config->bytes != MISSING)
         return err_set(STATUS_USAGE, "--file and --bytes exclude each other");
+    if (config->json_path != NULL && config->events_path != NULL && strcmp(config->json_path, config->events_path) == 0)
+        return err_set(STATUS_USAGE, "--json and --events cannot both be written to '%.40s'", config->json_path);
     if (config->duration_ns != MISSING && config->repeat != 1)
         return err_set(STATUS_USAGE, "--repeat and --duration exclude each other");
     if (config->send_with == SEND_ZEROCOPY && config->family == AF_UNIX)

@@ -397,6 +397,15 @@ await(int fd, short events, uint64_t deadline_ns)
     }
 }
 
+void
+control_prepare(int fd)
+{
+    struct sockopt_values options = {.of = {[SOCKOPT_NODELAY] = {.known = true, .number = 1}}};
+
+    if (sockopt_apply(fd, &options, SOCKOPT_CONNECTED, "control") != 0)
+        err_clear(); /* a unix socket */
+}
+
 int
 control_send(int fd, enum wire_type type, const void *message, uint64_t deadline_ns)
 {

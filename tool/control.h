@@ -125,6 +125,10 @@ enum wire_type wire_type_of(const struct wire_in *in);
  * STATUS_FAILED when the frame is of another type. */
 int wire_take(struct wire_in *in, enum wire_type type, void *message);
 
+/* Turns Nagle's algorithm off on a control connection: its messages are small and follow each other, and must not
+ * wait for a delayed ACK. A family without it needs none. */
+void control_prepare(int fd);
+
 /* Sends one message, waiting at most until `deadline_ns`. Returns 0, or -1 with STATUS_FAILED. */
 int control_send(int fd, enum wire_type type, const void *message, uint64_t deadline_ns);
 

@@ -1,4 +1,6 @@
 /* main.c: tinygram, the subcommands. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,12 +43,23 @@ static const struct {
     {"version", COMMAND_VERSION, version_main},
 };
 
+/* A standard stream that was closed gets a descriptor that cannot be used as meant: writing to it fails and is told,
+ * instead of going into the socket or file that would get the free number. */
+static void
+hold_standard_streams(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+            return;
+}
+
 int
 main(int argc, char **argv)
 {
     struct config config;
     const char *name = argc > 1 ? argv[1] : "";
 
+    hold_standard_streams();
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return (int)help_main(argc, argv);
     if (strcmp(name, "--version") == 0)

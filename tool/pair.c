@@ -17,42 +17,59 @@
 /* Time for the receiver to end by itself once the sender has; then it is killed. */
 #define END_LIMIT_NS (3 * NS_PER_S)
 
-/* The receiver's process, and a pipe whose writing end only it has: the pipe ends when the process does. */
+/* The receiver's process, and two pipes, each of which ends when the process that has its writing end does. */
 struct receiver {
     pid_t process;
-    int alive;
+    int alive; /* ends with the receiver */
+    int leash; /* ends with us, also when we are killed: then the receiver does not wait for a sender any more */
 };
 
 static int
 start_receiver(const struct config *config, int listener, struct receiver *receiver)
 {
-    int alive[2];
+    int alive[2], leash[2];
 
     if (pipe(alive) != 0)
         return err_system(errno, "cannot make a pipe to the receiver");
+    if (pipe(leash) != 0) {
+        err_system(errno, "cannot make a pipe to the receiver");
+        goto err1;
+    }
     receiver->alive = alive[0];
+    receiver->leash = leash[1];
     receiver->process = fork();
     if (receiver->process == 0) {
         close(alive[0]);
+        close(leash[1]);
         interrupt_leave_to_parent();
-        recv_serve(config, listener);
+        recv_serve(config, listener, leash[0]);
         _exit(0); /* how the session went was told to the sender */
     }
+    if (receiver->process < 0) {
+        err_system(errno, "cannot fork the receiver");
+        goto err2;
+    }
     close(alive[1]);
-    if (receiver->process > 0)
-        return 0;
-    err_system(errno, "cannot fork the receiver");
+    close(leash[0]);
+    return 0;
+
+err2:
+    close(leash[0]);
+    close(leash[1]);
+err1:
     close(alive[0]);
+    close(alive[1]);
     return -1;
 }
 
-/* Reaps the receiver: it ends when its session has ended. */
+/* Reaps the receiver: it ends when its session has ended, or when there will be none. */
 static void
 reap(const struct receiver *receiver)
 {
     struct pollfd wait = {.fd = receiver->alive, .events = POLLIN};
     uint64_t deadline_ns = clock_deadline_ns(END_LIMIT_NS);
 
+    close(receiver->leash);
     while (poll(&wait, 1, clock_poll_ms(deadline_ns)) <= 0 && clock_now_ns() < deadline_ns)
         ;
     if (wait.revents == 0)
@@ -66,15 +83,14 @@ enum status
 pair_main(const struct config *config)
 {
     struct config receiver_config = *config;
-    struct receiver receiver = {.process = -1, .alive = -1};
+    struct receiver receiver = {.process = -1, .alive = -1, .leash = -1};
     struct endpoint bound;
     enum status status;
     int listener;
 
     receiver_config.once = true;
     interrupt_install();
-    if ((listener = recv_listen(config, &bound)) < 0 ||
-        start_receiver(&receiver_config, listener, &receiver) != 0) {
+    if ((listener = recv_listen(config, &bound)) < 0 || start_receiver(&receiver_config, listener, &receiver) != 0) {
         err_print();
         return err_status();
     }

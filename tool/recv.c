@@ -55,9 +55,8 @@ config_of(const struct session *session)
     config.sample_every_ns = hello->sample_every_ns;
     config.timeout_ns = hello->timeout_ns;
     config.receiver = hello->receiver;
-    config.cpus = (struct cpus){.placement = PLACEMENT_GIVEN,
-                                .sender = CPU_ANY,
-                                .receiver = hello->cpu == MISSING ? CPU_ANY : (int)hello->cpu};
+    config.cpus = (struct cpus){
+        .placement = PLACEMENT_GIVEN, .sender = CPU_ANY, .receiver = hello->cpu == MISSING ? CPU_ANY : (int)hello->cpu};
     return config;
 }
 
@@ -145,9 +144,9 @@ session_ended(struct session *session)
 }
 
 enum status
-recv_serve(const struct config *config, int listener)
+recv_serve(const struct config *config, int listener, int leash)
 {
-    struct server server = {.config = config, .listener = listener, .ended = session_ended};
+    struct server server = {.config = config, .listener = listener, .ended = session_ended, .leash = leash};
     return serve(&server);
 }
 
@@ -212,7 +211,7 @@ recv_main(const struct config *config)
     if (open_output(config) != 0 || announce(config, &bound) != 0)
         status = err_status();
     else
-        status = recv_serve(config, listener);
+        status = recv_serve(config, listener, -1);
     remove_name(&bound);
     close(listener);
     err_print();

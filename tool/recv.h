@@ -11,8 +11,9 @@
 /* Listens as `config` says. Returns the descriptor and the address, or -1 with an error. */
 int recv_listen(const struct config *config, struct endpoint *bound);
 
-/* Serves senders at `listener`, quietly, until it may end (--once) or a signal comes; returns the exit status. */
-enum status recv_serve(const struct config *config, int listener);
+/* Serves senders at `listener`, quietly, until it may end (--once), a signal comes or the descriptor `leash` (-1: none)
+ * ends; returns the exit status. */
+enum status recv_serve(const struct config *config, int listener, int leash);
 
 /* The subcommand `recv`: listens, says where, serves, writes a result or a line a session. */
 enum status recv_main(const struct config *config);

@@ -306,7 +306,10 @@ run(struct sender *sender, const struct endpoint *control)
     if (prepare(sender) != 0)
         return -1;
     sender->control = net_connect(control, NULL, sender->deadline_ns);
-    if (sender->control < 0 || agree(sender) != 0 || open_connections(sender) != 0 || transfer(sender) != 0)
+    if (sender->control < 0)
+        return -1;
+    control_prepare(sender->control);
+    if (agree(sender) != 0 || open_connections(sender) != 0 || transfer(sender) != 0)
         return -1;
     if (account(sender) != 0 || confirm(sender) != 0)
         return -1;

@@ -18,12 +18,13 @@ struct server {
     const struct config *config;
     int listener;
     enum status (*ended)(struct session *session);
+    int leash;   /* ends when nobody will come any more (pair), or -1 */
     int wake[2]; /* a socket pair: who ends writes to [1], who serves polls [0]; signals shut it down */
 };
 
-/* Serves until a signal comes, or with --once until one session that was no stranger's has ended. Returns the exit
- * status: that session's, or STATUS_INTERRUPTED; or STATUS_REFUSED with an error. Every child is reaped and every
- * thread joined. */
+/* Serves until a signal comes or the leash ends, or with --once until one session that was no stranger's has ended.
+ * Returns the exit status: that session's, or STATUS_INTERRUPTED; or STATUS_REFUSED with an error. Every child is
+ * reaped and every thread joined. */
 enum status serve(struct server *server);
 
 /* The three ways; serve() chooses. */

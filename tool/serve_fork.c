@@ -125,9 +125,12 @@ serve_fork(struct server *server)
     install_handler(handle_child);
     while (!interrupt_seen() && !(server->config->once && children.ended)) {
         struct pollfd wait[] = {{.fd = server->wake[0], .events = POLLIN},
-                                {.fd = children.count < SESSIONS_MAX ? server->listener : -1, .events = POLLIN}};
-        if (poll(wait, 2, -1) < 0)
+                                {.fd = children.count < SESSIONS_MAX ? server->listener : -1, .events = POLLIN},
+                                {.fd = server->leash, .events = POLLIN}};
+        if (poll(wait, 3, -1) < 0)
             continue;
+        if (wait[2].revents != 0)
+            break;
         if (wait[0].revents != 0) {
             serve_wake_clear(server);
             reap(&children, WNOHANG);

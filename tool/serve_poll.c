@@ -20,12 +20,12 @@ struct table {
     size_t room;
 };
 
-/* Fills the vector: the wake channel, the listener, then every session's descriptors. Returns how many, or 0 with an
- * error when memory is short. */
+/* Fills the vector: the wake channel, the listener, the leash, then every session's descriptors. Returns how many, or 0
+ * with an error when memory is short. */
 static size_t
 fill(struct table *table, const struct server *server, uint64_t *deadline_ns)
 {
-    size_t needed = 2;
+    size_t needed = 3;
 
     for (size_t i = 0; i < table->count; i++)
         needed += session_interest_max(table->session[i]);
@@ -40,7 +40,8 @@ fill(struct table *table, const struct server *server, uint64_t *deadline_ns)
     }
     table->wait[0] = (struct pollfd){.fd = server->wake[0], .events = POLLIN};
     table->wait[1] = (struct pollfd){.fd = table->count < SESSIONS_MAX ? server->listener : -1, .events = POLLIN};
-    size_t at = 2;
+    table->wait[2] = (struct pollfd){.fd = server->leash, .events = POLLIN};
+    size_t at = 3;
     *deadline_ns = UINT64_MAX;
     for (size_t i = 0; i < table->count; i++) {
         table->first[i] = at;
@@ -86,6 +87,8 @@ serve_poll(struct server *server)
         }
         if (poll(table.wait, (nfds_t)count, deadline_ns == UINT64_MAX ? -1 : clock_poll_ms(deadline_ns)) < 0)
             continue;
+        if (table.wait[2].revents != 0)
+            break;
         for (size_t i = table.count; i-- > 0;) { /* backwards: the last one takes the place of one that ends */
             session_continue(table.session[i], table.wait + table.first[i], table.used[i]);
             if (table.session[i]->state == SESSION_DONE && end_session(&table, i, server, &status))

@@ -98,9 +98,12 @@ serve_thread(struct server *server)
     memset(slots, 0, sizeof slots);
     while (!interrupt_seen() && !(server->config->once && ended)) {
         struct pollfd wait[] = {{.fd = server->wake[0], .events = POLLIN},
-                                {.fd = running < SESSIONS_MAX ? server->listener : -1, .events = POLLIN}};
-        if (poll(wait, 2, -1) < 0)
+                                {.fd = running < SESSIONS_MAX ? server->listener : -1, .events = POLLIN},
+                                {.fd = server->leash, .events = POLLIN}};
+        if (poll(wait, 3, -1) < 0)
             continue;
+        if (wait[2].revents != 0)
+            break;
         if (wait[0].revents != 0)
             serve_wake_clear(server);
         if (wait[1].revents != 0)

@@ -27,6 +27,7 @@ session_new(const struct config *config, int control, const struct endpoint *pee
         err_set(STATUS_REFUSED, "no memory for another session");
         return NULL;
     }
+    control_prepare(control);
     session->config = config;
     session->control = control;
     session->data_listener = -1;
