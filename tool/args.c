@@ -3,13 +3,16 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "err.h"
+#include "pace.h"
 #include "units.h"
+#include "workload.h"
 
 /* A choice is a word and its value; a list is closed by a NULL word. */
 struct choice {
@@ -30,6 +33,9 @@ static const struct choice verify_choices[] = {{"auto", VERIFY_AUTO},
                                                {"sampled", VERIFY_SAMPLED},
                                                {"off", VERIFY_OFF},
                                                {NULL, 0}};
+
+static const struct choice schedule_choices[] = {
+    {"constant", SCHEDULE_CONSTANT}, {"poisson", SCHEDULE_POISSON}, {NULL, 0}};
 
 static int
 parse_choice(const char *text, const struct choice *choices, void *field)
@@ -147,6 +153,110 @@ parse_time(const char *text, void *field)
 }
 
 static int
+parse_schedule(const char *text, void *field)
+{
+    struct pacing *pacing = field;
+    static const char burst[] = "burst:";
+
+    if (strncmp(text, burst, sizeof burst - 1) == 0) {
+        pacing->schedule = SCHEDULE_BURST;
+        if (units_parse_count(text + sizeof burst - 1, &pacing->burst) != 0)
+            return -1;
+        return within(text, pacing->burst, 1, 1000000);
+    }
+    pacing->burst = 1;
+    return parse_choice(text, schedule_choices, &pacing->schedule);
+}
+
+static int
+parse_pattern(const char *text, void *field)
+{
+    struct config *config = (struct config *)(void *)((unsigned char *)field - offsetof(struct config, pattern));
+    config->pattern_text = text;
+    return pattern_parse(text, field);
+}
+
+/* A rate in events a second: a whole number. */
+static int
+parse_rate(const char *text, void *field)
+{
+    uint64_t rate;
+
+    if (units_parse_count(text, &rate) != 0 || within(text, rate, 1, 1000000) != 0)
+        return -1;
+    *(double *)field = (double)rate;
+    return 0;
+}
+
+/* SIZE@RATE */
+static int
+parse_stream(const char *text, void *field)
+{
+    struct config *config = (struct config *)(void *)((unsigned char *)field - offsetof(struct config, stream_text));
+    const char *at = strchr(text, '@');
+    char size[32];
+
+    if (at == NULL || (size_t)(at - text) >= sizeof size)
+        return err_set(STATUS_USAGE, "'%.40s' is not SIZE@RATE, such as 100@10000 (bytes @ messages a second)", text);
+    memcpy(size, text, (size_t)(at - text));
+    size[at - text] = '\0';
+    config->stream_text = text;
+    if (units_parse_size(size, &config->message_size) != 0 ||
+        within(size, config->message_size, 1, PATTERN_BYTES_MAX) != 0)
+        return -1;
+    return parse_rate(at + 1, &config->pacing.rate);
+}
+
+/* T, or T-T for a random time between the two. */
+static int
+parse_think(const char *text, void *field)
+{
+    struct pacing *pacing = field;
+    const char *dash = strchr(text, '-');
+    char first[32];
+
+    if (dash == NULL || dash == text) {
+        if (parse_time(text, &pacing->think_min_ns) != 0)
+            return -1;
+        pacing->think_max_ns = pacing->think_min_ns;
+        return 0;
+    }
+    if ((size_t)(dash - text) >= sizeof first)
+        return err_set(STATUS_USAGE, "'%.40s' is not a time", text);
+    memcpy(first, text, (size_t)(dash - text));
+    first[dash - text] = '\0';
+    if (units_parse_time(first, &pacing->think_min_ns) != 0 || parse_time(dash + 1, &pacing->think_max_ns) != 0)
+        return -1;
+    if (pacing->think_max_ns < pacing->think_min_ns)
+        return err_set(STATUS_USAGE, "'%.40s': the second time is shorter than the first", text);
+    return 0;
+}
+
+static int
+parse_exchanges(const char *text, void *field)
+{
+    return units_parse_count(text, field) != 0 ? -1 : within(text, *(uint64_t *)field, 1, UINT64_C(1) << 40);
+}
+
+static int
+parse_limit(const char *text, void *field)
+{
+    return units_parse_count(text, field);
+}
+
+static int
+parse_ratio(const char *text, void *field)
+{
+    char *end;
+    double value = strtod(text, &end);
+
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || !(value > 0 && value < 1e9))
+        return err_set(STATUS_USAGE, "'%.40s' is not a number above 0", text);
+    *(double *)field = value;
+    return 0;
+}
+
+static int
 parse_repeat(const char *text, void *field)
 {
     return units_parse_count(text, field) != 0 ? -1 : within(text, *(uint64_t *)field, 1, UINT32_MAX);
@@ -207,6 +317,22 @@ const struct args_row args_table[] = {
     {"connections", "N", "workload", "1", ENDS, parse_connections, FIELD(connections),
      "Data connections that run side by side; each sends the whole workload."},
 
+    {"pattern", "PATTERN", "workload", NULL, ENDS, parse_pattern, FIELD(pattern),
+     "Exchange: the items of one exchange, joined by commas: wN writes N bytes, mN does with MSG_MORE, vN+N is one writev, "
+     "c and u cork and uncork, pT pauses, rN is a reply of N bytes, q re-arms TCP_QUICKACK at the receiver before it "
+     "reads; kN(...) around them keeps N exchanges outstanding."},
+    {"stream", "SIZE@RATE", "workload", NULL, ENDS, parse_stream, FIELD(stream_text),
+     "Stream: messages of SIZE bytes, RATE a second, in an open loop; latency counts from the planned time as well."},
+    {"count", "N", "workload", NULL, ENDS, parse_exchanges, FIELD(pacing.count),
+     "Exchanges or messages (default: 1000 exchanges, unless --duration is given)."},
+    {"rate", "N", "workload", NULL, ENDS, parse_rate, FIELD(pacing.rate),
+     "Exchange: begin N exchanges a second instead of each when the last has ended."},
+    {"schedule", "HOW", "workload", "constant", ENDS, parse_schedule, FIELD(pacing),
+     "How a rate is spread: constant, poisson (random gaps from --seed), or burst:N (N at once)."},
+    {"think", "T[-T]", "workload", NULL, ENDS, parse_think, FIELD(pacing),
+     "Exchange: wait T, or a random time between two T, before each exchange; breaks the lock-step of a closed loop with "
+     "the kernel's tick."},
+
     {"family", "FAMILY", "setting", "inet", TRIALS, parse_family, FIELD(family),
      "inet, inet6, or unix: the baseline without TCP."},
     {"cpus", "WHERE", "setting", "free", ENDS, parse_cpus, FIELD(cpus),
@@ -221,7 +347,7 @@ const struct args_row args_table[] = {
     {"log", "on|off", "setting", "on", ENDS, parse_switch, FIELD(log),
      "Keep an event for every write and read; chunk latency and time in write() come from them."},
     {"events-max", "N", "setting", "1M", ENDS, parse_events_max, FIELD(events_max),
-     "Bound of the event logs: at most N events a connection and end (24 bytes a write, 16 bytes a read; 40 MiB in "
+     "Bound of the event logs: at most N events a connection and end (24 bytes each; 48 MiB in "
      "all by default). What does not fit is counted in the result."},
     {"sample-every", "T", "setting", NULL, ENDS, parse_time, FIELD(sample_every_ns),
      "Take TCP_INFO of both ends every T between two calls, at most 4096 times, into the events."},
@@ -229,11 +355,27 @@ const struct args_row args_table[] = {
      "Give the whole trial up after T. A connection on which no byte moves for 10 s is given up earlier."},
     {"seed", "N", "setting", "1", ENDS, parse_seed, FIELD(seed), "Seed of the pseudo-random bytes of --bytes."},
 
+    {"stamps", "on|off", "setting", "off", ENDS, parse_switch, FIELD(stamps),
+     "Ask the kernel for timestamps of every write (SO_TIMESTAMPING); they split the latency into time in write(), hold, "
+     "to the device, to the receiving kernel, and waiting for read()."},
+
+    {"max-stalls", "N", "limit", NULL, ENDS, parse_limit, FIELD(limits.max_stalls),
+     "Status 5 when more exchanges, messages or chunks sat on a kernel timer."},
+    {"max-p50", "T", "limit", NULL, ENDS, parse_time, FIELD(limits.max_p50_ns), "Status 5 when the median latency is above T."},
+    {"max-p99", "T", "limit", NULL, ENDS, parse_time, FIELD(limits.max_p99_ns),
+     "Status 5 when the 99th percentile of the latency is above T."},
+    {"min-goodput", "SIZE", "limit", NULL, ENDS, parse_size, FIELD(limits.min_goodput),
+     "Status 5 when fewer than SIZE bytes a second arrive."},
+    {"max-segments-per-message", "X", "limit", NULL, ENDS, parse_ratio, FIELD(limits.max_segments_per_message),
+     "Status 5 when an exchange, message or chunk takes more data segments on average."},
+
     {"json", "FILE", "output", NULL, TRIALS, parse_word, FIELD(json_path),
      "Write the result as one JSON document (tinygram/1) to FILE; - is standard output. `recv` without --once writes "
      "a document a line for each session."},
     {"events", "FILE", "output", NULL, ENDS, parse_word, FIELD(events_path),
      "Write all events as tab-separated values to FILE; - is standard output."},
+    {"hgrm", "FILE", "output", NULL, ENDS, parse_word, FIELD(hgrm_path),
+     "Write the latency distribution in HdrHistogram's percentile format (microseconds) to FILE."},
     {"json", NULL, "output", NULL, COMMAND_OPTIONS | COMMAND_VERSION, parse_flag, FIELD(json),
      "Print JSON instead of a table."},
 
@@ -256,7 +398,8 @@ args_choice(const char *name, int value)
         const char *name;
         const struct choice *choices;
     } lists[] = {{"send-with", send_with_choices}, {"family", family_choices},           {"wait", wait_choices},
-                 {"verify", verify_choices},       {"concurrency", concurrency_choices}};
+                 {"verify", verify_choices},       {"schedule", schedule_choices},
+                 {"concurrency", concurrency_choices}};
 
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         for (const struct choice *choice = lists[i].choices; strcmp(lists[i].name, name) == 0 && choice->word; choice++)
@@ -378,7 +521,12 @@ take_value(const struct meaning *meaning, const char *text, struct config *confi
 static int
 set_defaults(enum command command, struct config *config)
 {
-    *config = (struct config){.bytes = MISSING, .duration_ns = MISSING, .sample_every_ns = MISSING};
+    *config = (struct config){
+        .bytes = MISSING,
+        .duration_ns = MISSING,
+        .sample_every_ns = MISSING,
+        .pacing = {.count = MISSING},
+        .limits = {.max_stalls = MISSING, .max_p50_ns = MISSING, .max_p99_ns = MISSING, .min_goodput = MISSING}};
     for (size_t i = 0; i < args_count; i++) {
         const struct args_row *row = &args_table[i];
         if (row->fallback != NULL && row->parse(row->fallback, (unsigned char *)config + row->offset) != 0)
@@ -408,15 +556,47 @@ take_operands(enum command command, char **operands, int count, struct config *c
     return 0;
 }
 
+/* Which workload the options ask for, and what follows from it. */
 static int
-check_workload(const struct config *config)
+choose_workload(struct config *config)
 {
-    if (config->file == NULL && config->bytes == MISSING)
-        return err_set(STATUS_USAGE, "what is to be sent? Give --file PATH or --bytes SIZE");
-    if (config->file != NULL && config->bytes != MISSING)
-        return err_set(STATUS_USAGE, "--file and --bytes exclude each other");
-    if (config->json_path != NULL && config->events_path != NULL && strcmp(config->json_path, config->events_path) == 0)
-        return err_set(STATUS_USAGE, "--json and --events cannot both be written to '%.40s'", config->json_path);
+    int sources = (config->file != NULL || config->bytes != MISSING) + (config->pattern_text != NULL) +
+                  (config->stream_text != NULL);
+
+    if (sources == 0)
+        return err_set(STATUS_USAGE, "what is to be sent? Give --file PATH, --bytes SIZE, --pattern or --stream");
+    if (sources > 1 || (config->file != NULL && config->bytes != MISSING))
+        return err_set(STATUS_USAGE, "--file, --bytes, --pattern and --stream exclude each other");
+    config->workload = config->pattern_text != NULL  ? WORKLOAD_EXCHANGE
+                       : config->stream_text != NULL ? WORKLOAD_STREAM
+                                                     : WORKLOAD_TRANSFER;
+    bool paced = config->pacing.count != MISSING || config->pacing.rate > 0 || config->pacing.think_max_ns > 0;
+    if (config->workload == WORKLOAD_TRANSFER)
+        return paced ? err_set(STATUS_USAGE, "--count, --rate and --think belong to --pattern or --stream") : 0;
+    if (config->repeat != 1 || config->send_with != SEND_WRITE)
+        return err_set(STATUS_USAGE, "--repeat and --send-with belong to --file or --bytes");
+    if (config->verify != VERIFY_AUTO && config->verify != VERIFY_OFF)
+        return err_set(STATUS_USAGE, "--verify: only the content of --file and --bytes is checked");
+    if (config->workload == WORKLOAD_STREAM && config->pacing.think_max_ns > 0)
+        return err_set(STATUS_USAGE, "--think belongs to --pattern");
+    if (config->workload == WORKLOAD_STREAM && config->pacing.count == MISSING && config->duration_ns == MISSING)
+        return err_set(STATUS_USAGE, "--stream needs --duration T or --count N");
+    if (config->workload == WORKLOAD_EXCHANGE && config->pacing.rate > 0 && config->pacing.think_max_ns > 0)
+        return err_set(STATUS_USAGE, "--rate and --think exclude each other");
+    if (config->workload == WORKLOAD_EXCHANGE && config->pacing.count == MISSING && config->duration_ns == MISSING)
+        config->pacing.count = 1000;
+    config->verify = VERIFY_OFF;
+    config->bytes =
+        config->workload == WORKLOAD_EXCHANGE ? pattern_sum(&config->pattern).request_bytes : config->message_size;
+    config->write_size = config->bytes;
+    return 0;
+}
+
+static int
+check_workload(struct config *config)
+{
+    if (choose_workload(config) != 0)
+        return -1;
     if (config->duration_ns != MISSING && config->repeat != 1)
         return err_set(STATUS_USAGE, "--repeat and --duration exclude each other");
     if (config->send_with == SEND_ZEROCOPY && config->family == AF_UNIX)
@@ -424,6 +604,12 @@ check_workload(const struct config *config)
     if (config->connections * config->events_max > 4 * EVENTS_MAX_MAX)
         return err_set(STATUS_USAGE, "--connections times --events-max is over %" PRIu64 "; lower --events-max",
                        4 * EVENTS_MAX_MAX);
+    if (config->stamps && config->family == AF_UNIX)
+        return err_set(STATUS_USAGE, "--stamps on: a socket of family unix has no kernel timestamps; leave it out");
+    if (config->family == AF_UNIX && pattern_sum(&config->pattern).tcp_only)
+        return err_set(STATUS_USAGE, "--pattern: c, u, m and q belong to TCP; family unix has none of them");
+    if (config->stamps && !config->log)
+        return err_set(STATUS_USAGE, "--stamps on needs --log on");
     if (sockopt_check_family(&config->sender, config->family) != 0 ||
         sockopt_check_family(&config->receiver, config->family) != 0)
         return -1;

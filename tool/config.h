@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "cpu.h"
+#include "pattern.h"
 #include "sockopt.h"
 
 enum send_with { SEND_WRITE, SEND_WRITEV, SEND_SENDMSG, SEND_SENDFILE, SEND_SPLICE, SEND_ZEROCOPY };
@@ -26,8 +27,36 @@ enum verify { VERIFY_AUTO, VERIFY_FULL, VERIFY_SAMPLED, VERIFY_OFF };
 /* Up to this size a transfer whose length is known is kept in memory and hashed after its last read. */
 #define VERIFY_KEEP_BYTES (UINT64_C(64) << 20)
 
+/* An exchange, a stream: how it is paced. */
+struct pacing {
+    uint64_t count;       /* exchanges or messages; MISSING: --duration decides */
+    double rate;          /* a second; 0: a closed loop */
+    uint64_t think_min_ns; /* between two exchanges: a random time between these */
+    uint64_t think_max_ns;
+    int schedule; /* enum schedule_kind */
+    uint64_t burst;
+};
+
+/* Bounds that end with status 5 when they are passed; MISSING: none. */
+struct limits {
+    uint64_t max_stalls;
+    uint64_t max_p50_ns;
+    uint64_t max_p99_ns;
+    uint64_t min_goodput;
+    double max_segments_per_message; /* 0: none */
+};
+
 struct config {
     /* workload */
+    int workload;             /* enum workload_kind, from --file/--bytes, --pattern or --stream */
+    const char *pattern_text; /* --pattern, or NULL */
+    struct pattern pattern;
+    const char *stream_text; /* --stream, or NULL */
+    uint64_t message_size;   /* of a stream */
+    struct pacing pacing;
+    struct limits limits;
+    bool stamps;
+    const char *hgrm_path;
     const char *file;     /* --file, or NULL */
     uint64_t bytes;       /* --bytes, or MISSING */
     uint64_t repeat;      /* times the file or memory is sent */

@@ -149,6 +149,18 @@ code_endpoint(struct codec *codec, struct endpoint *endpoint)
 }
 
 static void
+code_pattern(struct codec *codec, struct pattern *pattern)
+{
+    code_number(codec, &pattern->count);
+    code_number(codec, &pattern->outstanding);
+    for (int i = 0; i < PATTERN_ITEMS_MAX; i++) {
+        code_number(codec, &pattern->item[i].kind);
+        code_number(codec, &pattern->item[i].value);
+        code_number(codec, &pattern->item[i].joined);
+    }
+}
+
+static void
 code_hello(struct codec *codec, void *message)
 {
     struct wire_hello *hello = message;
@@ -163,6 +175,9 @@ code_hello(struct codec *codec, void *message)
     code_number(codec, &hello->sample_every_ns);
     code_number(codec, &hello->timeout_ns);
     code_number(codec, &hello->cpu);
+    code_number(codec, &hello->workload);
+    code_number(codec, &hello->stamps);
+    code_pattern(codec, &hello->pattern);
     code_number(codec, &hello->boot_high);
     code_number(codec, &hello->boot_low);
     code_options(codec, &hello->receiver);
@@ -212,6 +227,8 @@ code_half(struct codec *codec, void *message)
     code_number(codec, &half->bytes);
     code_number(codec, &half->calls);
     code_number(codec, &half->short_calls);
+    code_number(codec, &half->reply_bytes);
+    code_number(codec, &half->reply_calls);
     code_number(codec, &half->first_ns);
     code_number(codec, &half->last_ns);
     code_number(codec, &half->call_ns);
@@ -245,6 +262,7 @@ code_reads(struct codec *codec, void *message)
     for (int i = 0; i < WIRE_READS_EACH; i++) {
         code_number(codec, &reads->read[i].offset);
         code_number(codec, &reads->read[i].after_ns);
+        code_number(codec, &reads->read[i].kernel_ns);
     }
 }
 

@@ -27,10 +27,11 @@
 #include "events.h"
 #include "half.h"
 #include "net.h"
+#include "pattern.h"
 #include "sockopt.h"
 
 /* Rises with every change of a message. */
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 
 enum wire_type {
     WIRE_HELLO = 1,
@@ -56,6 +57,9 @@ struct wire_hello {
     uint64_t sample_every_ns; /* MISSING: no samples */
     uint64_t timeout_ns;
     uint64_t cpu;          /* to pin the receiver to; MISSING: anywhere */
+    uint64_t workload;     /* enum workload_kind */
+    uint64_t stamps;       /* 1: kernel timestamps of what arrives */
+    struct pattern pattern; /* of an exchange; else all 0 */
     uint64_t boot_high;    /* of the kernel's boot_id: one clock or two? */
     uint64_t boot_low;
     struct sockopt_values receiver; /* requested */

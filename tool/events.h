@@ -3,7 +3,7 @@
  * data connection.
  *
  * A log is allocated and, as far as the transfer will need it, touched before the first timestamp; adding never
- * allocates. The bound (--events-max) is per connection and end: 24 bytes a write event, 16 bytes a read event.
+ * allocates. The bound (--events-max) is per connection and end: 24 bytes a write and a read event each.
  * When the number of writes is known in advance to pass the bound, only every stride-th is kept; what does not
  * fit is counted in `dropped`, and the result tells.
  */
@@ -25,8 +25,9 @@ struct write_event {
 
 /* One successful read. */
 struct read_event {
-    uint64_t offset;   /* bytes read so far, this read included */
-    uint64_t after_ns; /* clock read just after the read call returned */
+    uint64_t offset;    /* bytes read so far, this read included */
+    uint64_t after_ns;  /* clock read just after the read call returned */
+    uint64_t kernel_ns; /* when the kernel received the segment of its last byte (CLOCK_REALTIME); 0: no stamp */
 };
 
 /* One TCP_INFO snapshot of a running transfer. */
@@ -78,13 +79,13 @@ event_log_write(struct event_log *log, uint64_t offset, uint64_t before_ns, uint
         *event = (struct write_event){.offset = offset, .before_ns = before_ns, .after_ns = after_ns};
 }
 
-/* Appends one read after which `offset` bytes have arrived. */
+/* Appends one read. */
 static inline void
-event_log_read(struct event_log *log, uint64_t offset, uint64_t after_ns)
+event_log_read(struct event_log *log, struct read_event read)
 {
     struct read_event *event = event_log_next(log);
     if (event != NULL)
-        *event = (struct read_event){.offset = offset, .after_ns = after_ns};
+        *event = read;
 }
 
 /* Takes a snapshot of `fd` into a log of struct sample; one that does not fit is counted. */

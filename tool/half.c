@@ -2,11 +2,14 @@
 #include "half.h"
 
 #include "clock.h"
+#include "events.h"
 
 struct half
 half_empty(void)
 {
-    return (struct half){.first_ns = MISSING,
+    return (struct half){.reply_bytes = MISSING,
+                         .reply_calls = MISSING,
+                         .first_ns = MISSING,
                          .last_ns = MISSING,
                          .call_ns = MISSING,
                          .blocked_ns = MISSING,
@@ -17,4 +20,14 @@ half_empty(void)
                          .zerocopy_completions = MISSING,
                          .zerocopy_copied = MISSING,
                          .events_stride = 1};
+}
+
+void
+half_count_events(struct half *half, const struct event_log *events, const struct event_log *samples)
+{
+    half->events_recorded = events->count;
+    half->events_dropped = events->dropped;
+    half->events_stride = events->stride;
+    half->samples_recorded = samples->count;
+    half->samples_dropped = samples->dropped;
 }

@@ -16,6 +16,8 @@ struct half {
     uint64_t bytes;
     uint64_t calls;       /* write or read calls that moved bytes */
     uint64_t short_calls; /* calls that moved less than was asked (sender) */
+    uint64_t reply_bytes; /* exchange: of the replies, at either end; else MISSING */
+    uint64_t reply_calls; /* exchange: reads (sender) or writes (receiver) that moved them */
     uint64_t first_ns;    /* sender: before the first write; receiver: after the first read */
     uint64_t last_ns;     /* sender: after the last write; receiver: after the last read that had bytes */
     uint64_t call_ns;     /* sum of the time inside the sending calls; MISSING without an event log */
@@ -38,6 +40,11 @@ struct half {
     struct sockopt_values end;   /* in effect after the last */
     struct tcpinfo info;         /* at the end */
 };
+
+struct event_log;
+
+/* Copies what the logs counted into the half. */
+void half_count_events(struct half *half, const struct event_log *events, const struct event_log *samples);
 
 /* A half in which nothing has happened yet. */
 struct half half_empty(void);

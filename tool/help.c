@@ -31,7 +31,7 @@ static const struct {
 static const struct {
     const char *name;
     const char *title;
-} groups[] = {{"workload", "Workload"}, {"setting", "Setting"}, {"output", "Output"}, {"receiver", "Receiver (recv)"}};
+} groups[] = {{"workload", "Workload"}, {"setting", "Setting"}, {"limit", "Limits (status 5)"}, {"output", "Output"}, {"receiver", "Receiver (recv)"}};
 
 #define GROUPS (sizeof groups / sizeof groups[0])
 

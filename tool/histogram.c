@@ -45,6 +45,7 @@ histogram_add(struct histogram *histogram, uint64_t value_ns)
     histogram->bucket[bucket_of(value_ns)]++;
     histogram->count++;
     histogram->sum += (double)value_ns;
+    histogram->squares += (double)value_ns * (double)value_ns;
     if (value_ns < histogram->smallest)
         histogram->smallest = value_ns;
     if (value_ns > histogram->largest)
@@ -72,4 +73,20 @@ histogram_quantile(const struct histogram *histogram, double quantile)
         return value > histogram->largest ? histogram->largest : value;
     }
     return histogram->largest;
+}
+
+void
+histogram_merge(struct histogram *histogram, const struct histogram *other)
+{
+    if (other->count == 0)
+        return;
+    for (uint32_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++)
+        histogram->bucket[bucket] += other->bucket[bucket];
+    histogram->count += other->count;
+    histogram->sum += other->sum;
+    histogram->squares += other->squares;
+    if (other->smallest < histogram->smallest)
+        histogram->smallest = other->smallest;
+    if (other->largest > histogram->largest)
+        histogram->largest = other->largest;
 }

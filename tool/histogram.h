@@ -19,6 +19,7 @@ struct histogram {
     uint64_t smallest; /* exact */
     uint64_t largest;  /* exact */
     double sum;
+    double squares;
     uint64_t bucket[HISTOGRAM_BUCKETS];
 };
 
@@ -27,6 +28,9 @@ void histogram_clear(struct histogram *histogram);
 
 /* Counts one duration. Never allocates. */
 void histogram_add(struct histogram *histogram, uint64_t value_ns);
+
+/* Adds all that `other` counted. */
+void histogram_merge(struct histogram *histogram, const struct histogram *other);
 
 /* The value at `quantile` (0 to 1) by nearest rank: the smallest value that at least quantile x count values do
  * not exceed. Exact at 0 and 1, else within 0.4 %. MISSING when nothing was counted. */

@@ -223,7 +223,7 @@ pattern_sum(const struct pattern *pattern)
         const struct pattern_item *item = &pattern->item[i];
         switch (item->kind) {
         case PATTERN_MORE:
-            sum.corks = true;
+            sum.corks = sum.tcp_only = true;
             sum.request_bytes += item->value;
             sum.writes++;
             break;
@@ -236,7 +236,11 @@ pattern_sum(const struct pattern *pattern)
             sum.writes += item->joined == 0;
             break;
         case PATTERN_CORK:
-            sum.corks = true;
+            sum.corks = sum.tcp_only = true;
+            break;
+        case PATTERN_UNCORK:
+        case PATTERN_QUICKACK:
+            sum.tcp_only = true;
             break;
         case PATTERN_REPLY:
             sum.reply_bytes += item->value;

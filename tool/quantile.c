@@ -1,6 +1,7 @@
 /* quantile.c: see quantile.h. */
 #include "quantile.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "clock.h"
@@ -54,8 +55,14 @@ draw_curve(const struct distribution *from, struct quantiles *result)
     result->curve_points = points;
 }
 
+/* Sums over all values, from which mean and standard deviation follow. */
+struct sums {
+    double values;
+    double squares;
+};
+
 static void
-summarise(const struct distribution *from, double sum, struct quantiles *result)
+summarise(const struct distribution *from, struct sums sums, struct quantiles *result)
 {
     *result = (struct quantiles){.count = from->count, .exact = from->sorted != NULL};
     if (from->count == 0) {
@@ -63,7 +70,9 @@ summarise(const struct distribution *from, double sum, struct quantiles *result)
         return;
     }
     result->min = value_at(from, 0.0);
-    result->mean = sum / (double)from->count;
+    result->mean = sums.values / (double)from->count;
+    double variance = sums.squares / (double)from->count - result->mean * result->mean;
+    result->deviation = variance > 0 ? sqrt(variance) : 0.0;
     result->p50 = value_at(from, 0.5);
     result->p90 = value_at(from, 0.9);
     result->p99 = value_at(from, 0.99);
@@ -91,16 +100,19 @@ quantiles_of(uint64_t *values, size_t count, struct quantiles *result)
         quantiles_of_histogram(&histogram, result);
         return;
     }
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += (double)values[i];
+    struct sums sums = {0, 0};
+    for (size_t i = 0; i < count; i++) {
+        sums.values += (double)values[i];
+        sums.squares += (double)values[i] * (double)values[i];
+    }
     if (count > 0)
         qsort(values, count, sizeof values[0], compare);
-    summarise(&(struct distribution){.sorted = values, .count = count}, sum, result);
+    summarise(&(struct distribution){.sorted = values, .count = count}, sums, result);
 }
 
 void
 quantiles_of_histogram(const struct histogram *histogram, struct quantiles *result)
 {
-    summarise(&(struct distribution){.histogram = histogram, .count = histogram->count}, histogram->sum, result);
+    summarise(&(struct distribution){.histogram = histogram, .count = histogram->count},
+              (struct sums){histogram->sum, histogram->squares}, result);
 }

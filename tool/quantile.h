@@ -19,6 +19,7 @@ struct quantiles {
     uint64_t count;
     uint64_t min;
     double mean;
+    double deviation; /* standard deviation; NaN from a histogram of too few values */
     uint64_t p50;
     uint64_t p90;
     uint64_t p99;

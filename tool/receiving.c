@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "net.h"
 #include "sending.h"
 #include "sockopt.h"
+#include "stamps.h"
 
 /* Reads that one connection may do before the others of a polling receiver get their turn. */
 #define TURN_UNITS 16
@@ -55,6 +57,8 @@ receiving_open(struct receiving *receiving, int fd)
         return -1;
     if ((plan->spin || receiving->waits) && net_set_nonblocking(fd, true) != 0)
         return -1;
+    if (plan->stamps && stamps_enable_receiving(fd) != 0)
+        return err_context("receiver");
     if (interrupt_watch(fd, SHUT_RD) != 0)
         return -1;
     return make_logs(receiving);
@@ -81,6 +85,8 @@ void
 receiving_release(struct receiving *receiving)
 {
     sink_close(&receiving->sink);
+    free(receiving->reply);
+    receiving->reply = NULL;
 }
 
 /* After the last read: the record is completed, whatever the outcome. */

@@ -10,6 +10,7 @@
 #include "err.h"
 #include "events.h"
 #include "half.h"
+#include "pattern.h"
 #include "sink.h"
 #include "workload.h"
 
@@ -19,6 +20,8 @@ struct receive_plan {
     struct sockopt_values requested;
     bool log;
     bool spin;
+    bool stamps;
+    struct pattern pattern; /* of an exchange */
     uint64_t events_max;
     uint64_t sample_every_ns; /* or MISSING */
     uint64_t deadline_ns;
@@ -37,6 +40,12 @@ struct receiving {
     struct event_log reads;   /* of struct read_event */
     struct event_log samples; /* of struct sample */
     uint64_t next_sample_ns;
+
+    uint64_t item;      /* exchange: the pattern's item that is due */
+    uint64_t missing;   /* exchange: bytes of the request that are still to be read, */
+    bool replying;      /* or of the reply that are still to be written */
+    bool rearms;        /* exchange: TCP_QUICKACK is set again before each read of this request */
+    unsigned char *reply;
 
     struct half half;
     int failed_status; /* 0, or the error that ended it */

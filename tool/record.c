@@ -13,7 +13,9 @@
 #include "machine.h"
 #include "sockopt.h"
 #include "tcpinfo.h"
+#include "pace.h"
 #include "version.h"
+#include "workload.h"
 
 void
 record_write_build(struct json *json)
@@ -55,14 +57,27 @@ write_workload(struct json *json, const struct trial *trial)
     bool sends = trial->sender != NULL;
 
     json_open_object(json, "workload");
-    json_text(json, "name", "transfer");
+    bool transfers = config->workload == WORKLOAD_TRANSFER;
+    const struct pacing *pacing = &config->pacing;
+    json_text(json, "name", workload_of((enum workload_kind)config->workload)->name);
+    json_text(json, "pattern", config->pattern_text);
+    json_count(json, "outstanding", config->pattern_text != NULL ? config->pattern.outstanding : MISSING);
+    json_count(json, "message_size", config->stream_text != NULL ? config->message_size : MISSING);
+    json_count(json, "count", transfers ? MISSING : pacing->count);
+    json_real(json, "rate_per_s", pacing->rate > 0 ? pacing->rate : (double)NAN);
+    json_text(json, "schedule", pacing->rate <= 0 ? NULL
+                                : pacing->schedule == SCHEDULE_BURST ? "burst"
+                                                                     : args_choice("schedule", pacing->schedule));
+    json_count(json, "burst", pacing->rate > 0 && pacing->schedule == SCHEDULE_BURST ? pacing->burst : MISSING);
+    json_count(json, "think_min_ns", pacing->think_max_ns > 0 ? pacing->think_min_ns : MISSING);
+    json_count(json, "think_max_ns", pacing->think_max_ns > 0 ? pacing->think_max_ns : MISSING);
     json_text(json, "source", !sends ? NULL : config->file != NULL ? "file" : "memory");
     json_text(json, "file", config->file);
     json_count(json, "source_bytes", trial->source_bytes);
     json_count(json, "repeat", sends ? config->repeat : MISSING);
     json_count(json, "duration_ns", config->duration_ns);
     json_count(json, "bytes", trial->stream_bytes);
-    json_count(json, "write_size", sends ? config->write_size : MISSING);
+    json_count(json, "write_size", sends && transfers ? config->write_size : MISSING);
     json_count(json, "read_size", config->read_size);
     json_text(json, "send_with", sends ? args_choice("send-with", config->send_with) : NULL);
     json_count(json, "connections", config->connections);
@@ -148,6 +163,7 @@ write_setting(struct json *json, const struct trial *trial)
     json_text(json, "concurrency", serves ? args_choice("concurrency", config->concurrency) : NULL);
     json_text(json, "verify", args_choice("verify", config->verify));
     json_boolean(json, "log", config->log);
+    json_boolean(json, "stamps", config->stamps);
     json_count(json, "events_max", config->events_max);
     json_count(json, "sample_every_ns", config->sample_every_ns);
     json_count(json, "timeout_ns", config->timeout_ns);
@@ -245,6 +261,75 @@ write_events_account(struct json *json, const struct result *result)
     json_close_object(json);
 }
 
+/* The first exchanges, one by one; null for other workloads. */
+static void
+write_first(struct json *json, const struct trial *trial, const struct result *result)
+{
+    if (trial->sender == NULL || trial->config->workload != WORKLOAD_EXCHANGE) {
+        json_null(json, "first_exchanges_ns");
+        return;
+    }
+    json_open_array(json, "first_exchanges_ns");
+    for (uint64_t i = 0; i < result->first_count; i++)
+        json_count(json, NULL, result->first_ns[i]);
+    json_close_array(json);
+}
+
+static void
+write_schedule(struct json *json, const struct result *result)
+{
+    if (result->kept_schedule < 0) {
+        json_null(json, "schedule");
+        return;
+    }
+    json_open_object(json, "schedule");
+    json_boolean(json, "kept", result->kept_schedule == 1);
+    write_quantiles(json, "lateness_ns", &result->lateness);
+    write_quantiles(json, "latency_planned_ns", &result->latency_planned);
+    json_close_object(json);
+}
+
+static void
+write_split(struct json *json, const struct trial *trial, const struct result *result)
+{
+    if (!trial->config->stamps || trial->sender == NULL) {
+        json_null(json, "split");
+        return;
+    }
+    json_open_object(json, "split");
+    json_count(json, "writes", result->split_writes);
+    json_count(json, "without_stamps", result->split_missing);
+    json_count(json, "merged", result->merged_writes);
+    json_count(json, "unordered", result->unordered_writes);
+    json_count(json, "sums_within_1us", result->split_sums);
+    json_count(json, "stamps", result->stamps_recorded);
+    json_count(json, "stamps_dropped", result->stamps_dropped);
+    json_count(json, "clock_error_ns", result->bridge_error_ns);
+    json_count(json, "clock_drift_ns", result->bridge_drift_ns);
+    for (int part = 0; part < SPLIT_PARTS; part++)
+        write_quantiles(json, split_part_name((enum split_part)part), &result->split[part]);
+    write_quantiles(json, "until_ack_ns", &result->until_ack);
+    json_close_object(json);
+}
+
+static void
+write_stalls(struct json *json, const struct result *result)
+{
+    if (result->stalls.count == MISSING) {
+        json_null(json, "stalls");
+        return;
+    }
+    json_open_object(json, "stalls");
+    json_count(json, "count", result->stalls.count);
+    json_count(json, "time_ns", result->stalls.time_ns);
+    json_count(json, "threshold_ns", result->stalls.threshold_ns);
+    json_open_object(json, "by_mechanism");
+    for (int i = 0; i < STALL_MECHANISMS; i++)
+        json_count(json, stall_name((enum stall_mechanism)i), result->stalls.by_mechanism[i]);
+    json_close_object(json);
+    json_close_object(json);
+}
+
 static void
 write_result(struct json *json, const struct trial *trial, const struct result *result)
 {
@@ -268,7 +353,15 @@ write_result(struct json *json, const struct trial *trial, const struct result *
     json_count(json, "acks_received", result->acks_received);
     json_real(json, "bytes_per_segment", result->bytes_per_segment);
     json_count(json, "retransmits", result->retransmits);
-    json_null(json, "stalls");
+    json_real(json, "segments_per_message", result->segments_per_message);
+    json_count(json, "messages", result->messages);
+    json_count(json, "reply_bytes", result->reply_bytes);
+    json_count(json, "reply_reads", result->reply_reads);
+    json_count(json, "reply_writes", result->reply_writes);
+    write_first(json, trial, result);
+    write_schedule(json, result);
+    write_split(json, trial, result);
+    write_stalls(json, result);
     json_count(json, "cpu_sender_ns", result->cpu_sender_ns);
     json_count(json, "cpu_receiver_ns", result->cpu_receiver_ns);
     json_count(json, "switches_sender", result->switches_sender);
@@ -369,13 +462,63 @@ write_samples(FILE *stream, const struct event_log *log, const char *end, uint64
     }
 }
 
-/* Ends a row that has no TCP_INFO: empty cells, when there are such columns. */
+/* What all rows of one connection have in common. */
+struct row {
+    FILE *stream;
+    uint64_t connection;
+    uint64_t begin_ns;
+    bool pads; /* there are columns of TCP_INFO, empty here */
+};
+
+/* One row; end_ns MISSING: an empty cell. */
 static void
-end_row(FILE *stream, bool samples)
+write_row(const struct row *row, const char *end, const char *kind, const struct write_event *event)
 {
-    for (int field = 0; samples && field < tcpinfo_count(); field++)
-        fputc('\t', stream);
-    fputc('\n', stream);
+    fprintf(row->stream, "%s\t%" PRIu64 "\t%s\t%" PRId64 "\t", end, row->connection, kind,
+            since(event->before_ns, row->begin_ns));
+    if (event->after_ns != MISSING)
+        fprintf(row->stream, "%" PRId64, since(event->after_ns, row->begin_ns));
+    fprintf(row->stream, "\t%" PRIu64, event->offset);
+    for (int field = 0; row->pads && field < tcpinfo_count(); field++)
+        fputc('\t', row->stream);
+    fputc('\n', row->stream);
+}
+
+static void
+write_sender_events(const struct row *row, const struct trial *trial)
+{
+    static const char *const kinds[] = {[STAMP_SCHED] = "sched", [STAMP_DEVICE] = "device", [STAMP_ACK] = "ack"};
+    const struct end *sender = &trial->sender[row->connection];
+    const struct write_event *exchange = sender->exchanges.entry;
+    const struct write_event *write = sender->events.entry;
+    const struct stamp *stamp = sender->stamps.entry;
+
+    for (size_t i = 0; i < sender->exchanges.count; i++)
+        write_row(row, "sender", "exchange", &exchange[i]);
+    for (size_t i = 0; i < sender->events.count; i++)
+        write_row(row, "sender", "write", &write[i]);
+    for (size_t i = 0; i < sender->stamps.count; i++)
+        write_row(row, "sender", kinds[stamp[i].kind],
+                  &(struct write_event){.before_ns = split_convert(trial, stamp[i].realtime_ns),
+                                        .after_ns = MISSING,
+                                        .offset = stamp[i].offset});
+}
+
+static void
+write_receiver_events(const struct row *row, const struct trial *trial)
+{
+    const struct event_log *log = &trial->receiver[row->connection].events;
+    const struct read_event *read = log->entry;
+
+    for (size_t i = 0; i < log->count; i++) {
+        if (read[i].kernel_ns != 0)
+            write_row(row, "receiver", "arrive",
+                      &(struct write_event){.before_ns = split_convert(trial, read[i].kernel_ns),
+                                            .after_ns = MISSING,
+                                            .offset = read[i].offset});
+        write_row(row, "receiver", "read",
+                  &(struct write_event){.before_ns = read[i].after_ns, .after_ns = MISSING, .offset = read[i].offset});
+    }
 }
 
 void
@@ -389,27 +532,42 @@ record_write_events(FILE *stream, const struct trial *trial)
     fprintf(stream, "# tinygram events 1\n"
                     "# times: ns of CLOCK_MONOTONIC since the first write; offset_bytes: bytes of the connection so far\n"
                     "# write: time_ns before and end_ns after the sending call; read and tcp_info: time_ns after the call\n"
+                    "# exchange: its beginning and end, offset_bytes is its number, from 1\n"
+                    "# sched, device, ack: the kernel's stamps of the byte before offset_bytes at the sender; arrive: at the "
+                    "receiver\n"
                     "end\tconnection\tkind\ttime_ns\tend_ns\toffset_bytes");
     for (int field = 0; samples && field < tcpinfo_count(); field++)
         fprintf(stream, "\t%s", tcpinfo_name(field));
     fputc('\n', stream);
     for (uint64_t i = 0; i < trial->connections; i++) {
-        const struct event_log *writes = &trial->sender[i].events;
-        const struct write_event *write = writes->entry;
-        for (size_t w = 0; w < writes->count; w++) {
-            fprintf(stream, "sender\t%" PRIu64 "\twrite\t%" PRId64 "\t%" PRId64 "\t%" PRIu64, i,
-                    since(write[w].before_ns, begin_ns), since(write[w].after_ns, begin_ns), write[w].offset);
-            end_row(stream, samples);
-        }
+        struct row row = {.stream = stream, .connection = i, .begin_ns = begin_ns, .pads = samples};
+        write_sender_events(&row, trial);
         write_samples(stream, &trial->sender[i].samples, "sender", i, begin_ns);
-        const struct event_log *reads = &trial->receiver[i].events;
-        const struct read_event *read = reads->entry;
-        for (size_t r = 0; trial->same_clock && r < reads->count; r++) {
-            fprintf(stream, "receiver\t%" PRIu64 "\tread\t%" PRId64 "\t\t%" PRIu64, i,
-                    since(read[r].after_ns, begin_ns), read[r].offset);
-            end_row(stream, samples);
-        }
-        if (trial->same_clock)
-            write_samples(stream, &trial->receiver[i].samples, "receiver", i, begin_ns);
+        if (!trial->same_clock) /* another host's times cannot be laid beside these */
+            continue;
+        write_receiver_events(&row, trial);
+        write_samples(stream, &trial->receiver[i].samples, "receiver", i, begin_ns);
     }
+}
+
+void
+record_write_hgrm(FILE *stream, const struct result *result)
+{
+    const struct quantiles *latency = &result->latency;
+
+    fprintf(stream, "       Value     Percentile TotalCount 1/(1-Percentile)\n\n");
+    for (size_t i = 0; i < latency->curve_points; i++) {
+        double quantile = latency->curve[i].quantile;
+        uint64_t rank = quantile_rank(quantile, latency->count);
+        fprintf(stream, "%12.3f %14.12f %10" PRIu64, (double)latency->curve[i].value_ns / 1e3, quantile, rank);
+        if (quantile < 1.0)
+            fprintf(stream, " %14.2f", 1.0 / (1.0 - quantile));
+        fputc('\n', stream);
+    }
+    fprintf(stream,
+            "#[Mean    = %12.3f, StdDeviation   = %12.3f]\n"
+            "#[Max     = %12.3f, Total count    = %12" PRIu64 "]\n"
+            "#[Buckets = %12d, SubBuckets     = %12d]\n",
+            latency->mean / 1e3, latency->deviation / 1e3,
+            latency->count > 0 ? (double)latency->max / 1e3 : 0.0, latency->count, 64, 128);
 }

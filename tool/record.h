@@ -17,6 +17,9 @@ void record_write(FILE *stream, const struct trial *trial, const struct result *
  * first write. */
 void record_write_events(FILE *stream, const struct trial *trial);
 
+/* Writes the latency distribution in the text format of HdrHistogram's percentile plots; values in us. */
+void record_write_hgrm(FILE *stream, const struct result *result);
+
 /* Writes {"schema","version","build"} members; also for `tinygram version --json`. */
 struct json;
 void record_write_build(struct json *json);

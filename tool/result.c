@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "clock.h"
+#include "config.h"
+#include "histogram.h"
+#include "workload.h"
 
 /* The share of the bytes that counts as the start of a connection. */
 #define START_SHARE 10
@@ -135,6 +138,137 @@ result_join(const struct event_log *writes, const struct event_log *reads, uint6
     return joined;
 }
 
+/* Durations of all connections' exchanges behind the first few, from the logs where these are complete, else from the
+ * histograms. The first connection's first few stand apart. */
+static void
+gather_exchanges(const struct trial *trial, struct result *result)
+{
+    const struct event_log *first = &trial->sender[0].exchanges;
+    const struct write_event *exchange = first->entry;
+    bool complete = true;
+    size_t room = 0, count = 0;
+
+    for (size_t i = 0; i < first->count && i < EXCHANGES_APART; i++)
+        result->first_ns[result->first_count++] = exchange[i].after_ns - exchange[i].before_ns;
+    for (uint64_t i = 0; i < trial->connections; i++) {
+        complete = complete && trial->sender[i].exchanges.count == trial->sender[i].units;
+        room += trial->sender[i].exchanges.count;
+    }
+    uint64_t *durations = complete && room <= QUANTILE_EXACT_MAX ? malloc((room + 1) * sizeof *durations) : NULL;
+    if (durations == NULL) {
+        static struct histogram all;
+        histogram_clear(&all);
+        for (uint64_t i = 0; i < trial->connections; i++)
+            if (trial->sender[i].durations != NULL)
+                histogram_merge(&all, trial->sender[i].durations);
+        quantiles_of_histogram(&all, &result->latency);
+        return;
+    }
+    for (uint64_t i = 0; i < trial->connections; i++) {
+        exchange = trial->sender[i].exchanges.entry;
+        for (size_t e = EXCHANGES_APART; e < trial->sender[i].exchanges.count; e++)
+            durations[count++] = exchange[e].after_ns - exchange[e].before_ns;
+    }
+    quantiles_of(durations, count, &result->latency);
+    free(durations);
+}
+
+/* Share of late beginnings, and how late, beyond which a sender did not keep its schedule. */
+#define LATE_NS NS_PER_MS
+
+/* What a schedule adds: how late each beginning was, and the latency from when it was planned. */
+static void
+compare_schedule(const struct trial *trial, struct result *result)
+{
+    bool exchanges = trial->config->workload == WORKLOAD_EXCHANGE;
+    size_t room = 0, late = 0, whole = 0;
+
+    result->kept_schedule = -1;
+    for (uint64_t i = 0; trial->sender != NULL && i < trial->connections; i++)
+        room += trial->sender[i].planned.count;
+    uint64_t *lateness = room > 0 ? malloc(2 * room * sizeof *lateness) : NULL;
+    for (uint64_t i = 0; lateness != NULL && i < trial->connections; i++) {
+        const struct end *sender = &trial->sender[i];
+        const struct event_log *log = exchanges ? &sender->exchanges : &sender->events;
+        const struct write_event *begun = log->entry;
+        const uint64_t *planned = sender->planned.entry;
+        const struct read_event *read = trial->receiver[i].events.entry;
+        size_t r = 0, reads = trial->receiver[i].events.count;
+        for (size_t m = 0; m < log->count && m < sender->planned.count; m++) {
+            lateness[late++] = begun[m].before_ns > planned[m] ? begun[m].before_ns - planned[m] : 0;
+            while (!exchanges && r < reads && read[r].offset < begun[m].offset)
+                r++;
+            if (exchanges)
+                lateness[room + whole++] = begun[m].after_ns - planned[m];
+            else if (trial->same_clock && r < reads && read[r].after_ns > planned[m])
+                lateness[room + whole++] = read[r].after_ns - planned[m];
+        }
+    }
+    quantiles_of(lateness, late, &result->lateness);
+    quantiles_of(lateness == NULL ? NULL : lateness + room, whole, &result->latency_planned);
+    if (late > 0) /* the sender did not keep a schedule behind which it was at one beginning in a hundred */
+        result->kept_schedule = result->lateness.p99 < LATE_NS;
+    free(lateness);
+}
+
+/* Splits the writes of all connections. */
+static void
+split_all(const struct trial *trial, struct result *result)
+{
+    size_t room = 0, count = 0, acks = 0;
+
+    for (uint64_t i = 0; trial->sender != NULL && trial->same_clock && i < trial->connections; i++)
+        if (trial->sender[i].stamps.capacity > 0)
+            room += trial->sender[i].events.count;
+    struct split *splits = room > 0 ? malloc(room * sizeof *splits) : NULL;
+    uint64_t *values = splits != NULL ? malloc(room * sizeof *values) : NULL;
+    for (uint64_t i = 0; values != NULL && i < trial->connections; i++)
+        count += split_writes(trial, i, splits + count, &result->merged_writes, &result->unordered_writes);
+    for (int part = 0; part < SPLIT_PARTS; part++) {
+        for (size_t s = 0; s < count; s++)
+            values[s] = splits[s].part[part];
+        quantiles_of(values, count, &result->split[part]);
+    }
+    for (size_t s = 0; s < count; s++) {
+        uint64_t sum_ns = 0;
+        for (int part = 0; part < SPLIT_PARTS; part++)
+            sum_ns += splits[s].part[part];
+        result->split_sums += sum_ns + NS_PER_US >= splits[s].latency_ns && sum_ns <= splits[s].latency_ns + NS_PER_US;
+    }
+    for (size_t s = 0; s < count; s++)
+        if (splits[s].until_ack_ns != MISSING)
+            values[acks++] = splits[s].until_ack_ns;
+    quantiles_of(values, acks, &result->until_ack);
+    result->split_writes = count;
+    result->split_missing = room - count;
+    for (uint64_t i = 0; trial->sender != NULL && i < trial->connections; i++) {
+        result->stamps_recorded += trial->sender[i].stamps.count;
+        result->stamps_dropped += trial->sender[i].stamps.dropped;
+    }
+    uint64_t drift = trial->bridge[1].ahead_ns - trial->bridge[0].ahead_ns;
+    result->bridge_drift_ns = (int64_t)drift < 0 ? 0 - drift : drift;
+    result->bridge_error_ns = trial->bridge[0].error_ns > trial->bridge[1].error_ns ? trial->bridge[0].error_ns
+                                                                                    : trial->bridge[1].error_ns;
+    result->bridge_error_ns += result->bridge_drift_ns / 2;
+    free(values);
+    free(splits);
+}
+
+/* Exchanges, messages or chunks, and the segments that each took. */
+static void
+count_messages(const struct trial *trial, struct result *result)
+{
+    result->messages = MISSING;
+    result->segments_per_message = (double)NAN;
+    if (trial->sender == NULL)
+        return;
+    result->messages = 0;
+    for (uint64_t i = 0; i < trial->connections; i++)
+        result->messages += trial->sender[i].units;
+    if (result->messages > 0 && result->data_segments != MISSING)
+        result->segments_per_message = (double)result->data_segments / (double)result->messages;
+}
+
 static void
 join_all(const struct trial *trial, struct result *result)
 {
@@ -148,7 +282,10 @@ join_all(const struct trial *trial, struct result *result)
     for (uint64_t i = 0; durations != NULL && i < trial->connections; i++)
         count += result_join(&trial->sender[i].events, &trial->receiver[i].events, durations + count,
                              durations + room + count, durations + 2 * room + count);
-    quantiles_of(durations, count, &result->latency);
+    if (trial->sender != NULL && trial->config->workload == WORKLOAD_EXCHANGE)
+        gather_exchanges(trial, result);
+    else
+        quantiles_of(durations, count, &result->latency);
     quantiles_of(durations == NULL ? NULL : durations + room, count, &result->in_write);
     quantiles_of(durations == NULL ? NULL : durations + 2 * room, count, &result->in_flight);
     free(durations);
@@ -190,6 +327,9 @@ result_of(const struct trial *trial, struct result *result)
     cut_start(trial, result);
     compare_content(trial, result);
     join_all(trial, result);
+    compare_schedule(trial, result);
+    split_all(trial, result);
+    stalls_of(trial, &result->stalls);
 
     result->writes = SUM(trial, sender, calls);
     result->short_writes = SUM(trial, sender, short_calls);
@@ -212,6 +352,11 @@ result_of(const struct trial *trial, struct result *result)
     bool divides = result->data_segments != MISSING && result->data_segments > 0 && result->whole.bytes != MISSING;
     result->bytes_per_segment =
         divides ? (double)result->whole.bytes / (double)result->data_segments : (double)NAN;
+
+    result->reply_bytes = SUM(trial, sender, reply_bytes);
+    result->reply_reads = SUM(trial, sender, reply_calls);
+    result->reply_writes = SUM(trial, receiver, reply_calls);
+    count_messages(trial, result);
 
     result->writes_recorded = SUM(trial, sender, events_recorded);
     result->writes_dropped = SUM(trial, sender, events_dropped);

@@ -6,7 +6,10 @@
 
 #include <stdint.h>
 
+#include "exchange.h"
 #include "quantile.h"
+#include "split.h"
+#include "stall.h"
 #include "trial.h"
 
 /* A part of the transfer. All MISSING where it is not known. */
@@ -25,10 +28,29 @@ struct result {
     uint64_t checked_bytes;
     int checked_inline; /* 1 between the reads, 0 after the last, -1 not checked */
 
-    struct quantiles latency;   /* chunk: before its write to after the read that had its last byte */
+    struct quantiles latency;   /* chunk or message: before its write to after the read that had its last byte;
+                                   exchange: its beginning to the end of its last reply, the first few left out */
+    struct quantiles latency_planned; /* of a schedule: from the planned beginning instead */
+    struct quantiles lateness;        /* of a schedule: actual minus planned beginning */
+    int kept_schedule;                /* 1: the sender kept it, 0: it fell behind, -1: there was none */
+    uint64_t first_ns[EXCHANGES_APART]; /* the first exchanges, one by one */
+    uint64_t first_count;
     struct quantiles in_write;  /* chunk: inside the sending call */
     struct quantiles in_flight; /* chunk: after its write to after that read; 0 where the read ended first */
 
+    /* Where the time of each write went; counts are 0 without --stamps on. */
+    struct quantiles split[SPLIT_PARTS];
+    struct quantiles until_ack;
+    uint64_t split_writes, split_missing, merged_writes, unordered_writes;
+    uint64_t split_sums; /* split writes whose parts add up to their latency within 1 us */
+    uint64_t stamps_recorded, stamps_dropped;
+    uint64_t bridge_error_ns, bridge_drift_ns;
+
+    struct stalls stalls;
+    uint64_t messages; /* exchanges, messages or chunks */
+    double segments_per_message;
+
+    uint64_t reply_bytes, reply_reads, reply_writes; /* exchange */
     uint64_t writes, short_writes, reads;
     uint64_t write_ns, write_blocked_ns;
     uint64_t run_queue_sender_ns, run_queue_receiver_ns;

@@ -6,12 +6,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "control.h"
 #include "cpu.h"
 #include "interrupt.h"
+#include "limit.h"
 #include "machine.h"
 #include "outfile.h"
 #include "record.h"
@@ -38,6 +40,7 @@ struct sender {
     uint64_t deadline_ns;
     struct outfile json;
     struct outfile events;
+    struct outfile hgrm;
 };
 
 /* --verify auto: every byte where that can be done after the last read, else a sample. */
@@ -56,6 +59,8 @@ open_outputs(struct sender *sender)
 {
     if (sender->config->json_path != NULL && outfile_open(&sender->json, sender->config->json_path) != 0)
         return err_context("--json");
+    if (sender->config->hgrm_path != NULL && outfile_open(&sender->hgrm, sender->config->hgrm_path) != 0)
+        return err_context("--hgrm");
     if (sender->config->events_path != NULL && outfile_open(&sender->events, sender->config->events_path) != 0)
         return err_context("--events");
     return 0;
@@ -81,7 +86,7 @@ prepare(struct sender *sender)
     for (size_t i = 0; i < count; i++) {
         sender->sending[i] = (struct sending){.config = config,
                                               .source = &sender->source,
-                                              .workload = &workload_transfer,
+                                              .workload = workload_of(config->workload),
                                               .index = i,
                                               .fd = -1,
                                               .pipe = {-1, -1},
@@ -117,6 +122,9 @@ agree(struct sender *sender)
         .sample_every_ns = config->sample_every_ns,
         .timeout_ns = config->timeout_ns,
         .cpu = config->cpus.receiver == CPU_ANY ? MISSING : (uint64_t)config->cpus.receiver,
+        .workload = (uint64_t)config->workload,
+        .stamps = config->stamps,
+        .pattern = config->pattern,
         .receiver = config->receiver,
     };
     struct wire_reply welcome;
@@ -299,17 +307,45 @@ confirm(struct sender *sender)
     return check_reply(&done);
 }
 
+/* Buffers that lie between the receiver's write and the sender's read are at least half of what was asked for, or of
+ * what a fresh socket has: the kernel counts its bookkeeping in them. */
+static int
+check_deadlock(const struct config *config)
+{
+    struct sockopt_values fresh;
+    struct endpoint any;
+    uint64_t room = 0;
+
+    if (config->workload != WORKLOAD_EXCHANGE || config->pattern.outstanding == 1)
+        return 0;
+    int fd = net_resolve(NULL, 0, config->family, &any) == 0 ? socket(config->family, SOCK_STREAM, 0) : -1;
+    if (fd < 0)
+        return err_system(errno, "cannot make a socket");
+    sockopt_read(fd, &fresh);
+    close(fd);
+    const struct sockopt_value *asked[] = {&config->receiver.of[SOCKOPT_SNDBUF], &config->sender.of[SOCKOPT_RCVBUF]};
+    const struct sockopt_value *given[] = {&fresh.of[SOCKOPT_SNDBUF], &fresh.of[SOCKOPT_RCVBUF]};
+    for (int i = 0; i < 2; i++)
+        room += asked[i]->known ? asked[i]->number : given[i]->number / 2;
+    return pattern_check_deadlock(&config->pattern, room);
+}
+
 /* Runs the whole trial; each sentence needs the one before. */
 static int
 run(struct sender *sender, const struct endpoint *control)
 {
-    if (prepare(sender) != 0)
+    if (check_deadlock(sender->config) != 0 || prepare(sender) != 0)
         return -1;
     sender->control = net_connect(control, NULL, sender->deadline_ns);
     if (sender->control < 0)
         return -1;
     control_prepare(sender->control);
-    if (agree(sender) != 0 || open_connections(sender) != 0 || transfer(sender) != 0)
+    if (agree(sender) != 0 || open_connections(sender) != 0)
+        return -1;
+    sender->trial.bridge[0] = clock_bridge_read();
+    int moved = transfer(sender);
+    sender->trial.bridge[1] = clock_bridge_read();
+    if (moved != 0)
         return -1;
     if (account(sender) != 0 || confirm(sender) != 0)
         return -1;
@@ -327,6 +363,13 @@ gather(struct sender *sender)
         end->half = sending->half;
         end->events = sending->writes;
         end->samples = sending->samples;
+        end->exchanges = sending->exchanges;
+        end->planned = sending->planned;
+        end->stamps = sending->stamps;
+        end->units = sending->units_done;
+        end->durations = sending->durations;
+        sending->exchanges = sending->planned = sending->stamps = (struct event_log){.capacity = 0};
+        sending->durations = NULL;
         sending->writes = (struct event_log){.capacity = 0};
         sending->samples = (struct event_log){.capacity = 0};
     }
@@ -339,6 +382,13 @@ report(struct sender *sender)
     static struct result result; /* too large for a stack */
 
     result_of(&sender->trial, &result);
+    if (sender->trial.status == STATUS_DONE && limits_check(&sender->trial, &result) != 0)
+        trial_fail(&sender->trial);
+    if (sender->hgrm.stream != NULL) {
+        record_write_hgrm(sender->hgrm.stream, &result);
+        if (outfile_commit(&sender->hgrm) != 0)
+            return err_context("--hgrm");
+    }
     if (sender->events.stream != NULL) {
         record_write_events(sender->events.stream, &sender->trial);
         if (outfile_commit(&sender->events) != 0)
@@ -348,7 +398,7 @@ report(struct sender *sender)
         record_write(sender->json.stream, &sender->trial, &result, false);
         return outfile_commit(&sender->json) == 0 ? 0 : err_context("--json");
     }
-    if (sender->trial.status == STATUS_DONE || sender->trial.interrupted)
+    if (sender->trial.status == STATUS_DONE || sender->trial.status == STATUS_LIMIT || sender->trial.interrupted)
         show_result(stdout, &sender->trial, &result);
     return outfile_flush_stdout();
 }
@@ -365,12 +415,17 @@ clean_up(struct sender *sender)
                 continue;
             event_log_free(&ends[i].events);
             event_log_free(&ends[i].samples);
+            event_log_free(&ends[i].exchanges);
+            event_log_free(&ends[i].planned);
+            event_log_free(&ends[i].stamps);
+            free(ends[i].durations);
         }
     }
     if (sender->control >= 0)
         close(sender->control);
     outfile_discard(&sender->json);
     outfile_discard(&sender->events);
+    outfile_discard(&sender->hgrm);
     source_close(&sender->source);
     free(sender->sending);
     free(sender->thread);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "sendcall.h"
 #include "sockopt.h"
 #include "source.h"
+#include "stamps.h"
 #include "tcpinfo.h"
 
 int
@@ -39,8 +41,10 @@ sending_open(struct sending *sending, const struct endpoint *to)
         return -1;
     if (config->wait == WAIT_SPIN && net_set_nonblocking(sending->fd, true) != 0)
         return -1;
-    if (interrupt_watch(sending->fd, SHUT_WR) != 0)
+    if (interrupt_watch(sending->fd, sending->workload->interrupt_how) != 0)
         return -1;
+    if (config->stamps && stamps_enable_sending(sending->fd) != 0)
+        return err_context("sender");
     return sending->workload->send_prepare(sending);
 }
 
@@ -98,6 +102,13 @@ sending_close(struct sending *sending)
         sending->pipe[i] = -1;
     }
     event_log_free(&sending->writes);
+    event_log_free(&sending->exchanges);
+    event_log_free(&sending->planned);
+    event_log_free(&sending->stamps);
+    free(sending->durations);
+    free(sending->exchange);
+    sending->durations = NULL;
+    sending->exchange = NULL;
     event_log_free(&sending->samples);
 }
 
@@ -123,4 +134,12 @@ sending_explain(const struct sending *sending, int code)
         return err_set(code == ENOMEM || code == ENOBUFS || code == EINVAL ? STATUS_REFUSED : STATUS_FAILED, "%s",
                        err_text());
     }
+}
+
+int
+sending_prepare_stamps(struct sending *sending)
+{
+    /* three stamps a send */
+    uint64_t room = sending->config->events_max <= SIZE_MAX / 3 ? 3 * sending->config->events_max : SIZE_MAX;
+    return event_log_prepare(&sending->stamps, sizeof(struct stamp), sending->config->stamps ? (size_t)room : 0, 4096);
 }

@@ -123,7 +123,8 @@ check_hello(const struct wire_hello *hello)
         hello->read_size > READ_SIZE_MAX || hello->events_max < 1 || hello->events_max > EVENTS_MAX_MAX ||
         hello->connections * hello->events_max > 4 * EVENTS_MAX_MAX || hello->timeout_ns > TIMEOUT_MAX_NS ||
         hello->wait > WAIT_SPIN || hello->verify == VERIFY_AUTO || hello->verify > VERIFY_OFF || hello->log > 1 ||
-        (hello->cpu != MISSING && hello->cpu > 65535))
+        (hello->cpu != MISSING && hello->cpu > 65535) || hello->workload >= WORKLOAD_COUNT || hello->stamps > 1 ||
+        (hello->workload == WORKLOAD_EXCHANGE && !pattern_is_sound(&hello->pattern)))
         return err_set(STATUS_FAILED, "the receiver was asked for something outside its bounds");
     return 0;
 }
@@ -142,6 +143,8 @@ make_plan(struct session *session)
         .requested = hello->receiver,
         .log = hello->log == 1,
         .spin = hello->wait == WAIT_SPIN,
+        .stamps = hello->stamps == 1,
+        .pattern = hello->pattern,
         .events_max = hello->events_max,
         .sample_every_ns = hello->sample_every_ns,
         .deadline_ns = clock_deadline_ns(hello->timeout_ns),
@@ -295,7 +298,7 @@ accept_data(struct session *session)
         }
         struct receiving *receiving = &session->receiving[index];
         receiving->plan = &session->plan;
-        receiving->workload = &workload_transfer;
+        receiving->workload = workload_of((enum workload_kind)session->hello.workload);
         receiving->waits = session->config->concurrency == CONCURRENCY_POLL;
         session->open[index] = true;
         session->accepted++;
@@ -494,7 +497,8 @@ session_interest(const struct session *session, struct pollfd *wait)
     bool reads = session->state == SESSION_DATA && session->config->concurrency == CONCURRENCY_POLL;
     for (uint64_t i = 0; reads && i < session->hello.connections; i++)
         if (!session->ended[i])
-            wait[count++] = (struct pollfd){.fd = session->receiving[i].fd, .events = POLLIN};
+            wait[count++] = (struct pollfd){.fd = session->receiving[i].fd,
+                                            .events = session->receiving[i].replying ? POLLOUT : POLLIN};
     return count;
 }
 

@@ -396,3 +396,34 @@ sockopt_pending_error(int fd)
     socklen_t len = sizeof code;
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &len) == 0 ? code : errno;
 }
+
+int
+sockopt_enable_stamps(int fd, unsigned flags)
+{
+    unsigned found = 0;
+    socklen_t len = sizeof found;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags) != 0)
+        return err_system(errno, "--stamps on: SO_TIMESTAMPING was refused; use --stamps off");
+    if (getsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &found, &len) != 0 || (found & flags) != flags)
+        return err_set(STATUS_REFUSED, "--stamps on: SO_TIMESTAMPING did not take effect; use --stamps off");
+    return 0;
+}
+
+int
+sockopt_cork(int fd, bool on)
+{
+    int value = on;
+    if (setsockopt(fd, IPPROTO_TCP, TCP_CORK, &value, sizeof value) != 0)
+        return err_system(errno, "TCP_CORK was refused");
+    return 0;
+}
+
+int
+sockopt_quickack(int fd)
+{
+    int on = 1;
+    if (setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on) != 0)
+        return err_system(errno, "TCP_QUICKACK was refused");
+    return 0;
+}

@@ -94,6 +94,16 @@ int sockopt_verify(const struct sockopt_values *requested, const struct sockopt_
 /* Lets blocking reads and writes of `fd` return EAGAIN after `limit_ns` without progress. Returns 0 or -1. */
 int sockopt_limit_wait(int fd, uint64_t limit_ns);
 
+/* Switches kernel timestamps on (SO_TIMESTAMPING with the given SOF_TIMESTAMPING_* flags) and reads them back.
+ * Returns 0, or -1 with STATUS_REFUSED. */
+int sockopt_enable_stamps(int fd, unsigned flags);
+
+/* Sets or clears TCP_CORK in the middle of a pattern. Returns 0, or -1 with an error. */
+int sockopt_cork(int fd, bool on);
+
+/* Re-arms TCP_QUICKACK. Returns 0, or -1 with an error. */
+int sockopt_quickack(int fd);
+
 /* Announces MSG_ZEROCOPY on `fd` (SO_ZEROCOPY). Returns 0, or -1 where the kernel or the family has none. */
 int sockopt_enable_zerocopy(int fd);
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -18,6 +19,8 @@
 #include "sendcall.h"
 #include "sending.h"
 #include "source.h"
+#include "stamps.h"
+#include "transfer.h"
 #include "workload.h"
 
 /* Chunks without a log between two looks at the clock. */
@@ -52,7 +55,7 @@ send_prepare(struct sending *sending)
     if (sending->config->wait == WAIT_SPIN)
         sending->half.blocked_ns = 0;
     sending->call = send_call(sending->config->send_with);
-    if (prepare_logs(sending) != 0)
+    if (sending_prepare_stamps(sending) != 0 || prepare_logs(sending) != 0)
         return -1;
     return sending->call->prepare(sending);
 }
@@ -157,6 +160,9 @@ send_step(struct sending *sending, uint64_t units)
             sending_explain(sending, EAGAIN);
             return STEP_FAILED;
         }
+        sending->units_done++;
+        if (sending->stamps.capacity > 0)
+            stamps_collect(sending->fd, &sending->stamps);
         if (every_ns != MISSING && after_ns >= sending->next_sample_ns) {
             event_log_sample(&sending->samples, sending->fd, half->bytes, after_ns);
             sending->next_sample_ns = after_ns + every_ns;
@@ -165,35 +171,26 @@ send_step(struct sending *sending, uint64_t units)
     return STEP_MORE;
 }
 
-/* Copies what the logs counted into the half of the result. */
-static void
-count_events(struct half *half, const struct event_log *events, const struct event_log *samples)
-{
-    half->events_recorded = events->count;
-    half->events_dropped = events->dropped;
-    half->events_stride = events->stride;
-    half->samples_recorded = samples->count;
-    half->samples_dropped = samples->dropped;
-}
-
 static int
 send_finish(struct sending *sending)
 {
     int result = sending->call->finish(sending);
 
-    count_events(&sending->half, &sending->writes, &sending->samples);
+    if (sending->config->stamps)
+        stamps_collect_to_end(sending->fd, &sending->stamps, sending->half.bytes, clock_deadline_ns(NS_PER_S));
+    half_count_events(&sending->half, &sending->writes, &sending->samples);
     return result;
 }
 
-static int
-receive_prepare(struct receiving *receiving)
+int
+transfer_receive_prepare(struct receiving *receiving)
 {
     receiving->next_sample_ns = 0;
     return sink_open(&receiving->plan->sink, &receiving->sink);
 }
 
-static enum step
-receive_step(struct receiving *receiving, uint64_t units)
+enum step
+transfer_receive_step(struct receiving *receiving, uint64_t units)
 {
     struct half *half = &receiving->half;
     uint64_t every_ns = receiving->plan->sample_every_ns;
@@ -202,7 +199,9 @@ receive_step(struct receiving *receiving, uint64_t units)
     while (units > 0) {
         size_t len;
         void *space = sink_space(&receiving->sink, &len);
-        ssize_t got = read(receiving->fd, space, len);
+        uint64_t kernel_ns = 0;
+        ssize_t got = receiving->plan->stamps ? stamps_read(receiving->fd, space, len, &kernel_ns)
+                                              : read(receiving->fd, space, len);
         if (got == 0)
             return STEP_END;
         if (got < 0) {
@@ -217,7 +216,8 @@ receive_step(struct receiving *receiving, uint64_t units)
         half->last_ns = after_ns;
         half->bytes += (uint64_t)got;
         half->calls++;
-        event_log_read(&receiving->reads, half->bytes, after_ns);
+        event_log_read(&receiving->reads,
+                       (struct read_event){.offset = half->bytes, .after_ns = after_ns, .kernel_ns = kernel_ns});
         if (sink_take(&receiving->sink, (size_t)got) != 0)
             return STEP_FAILED;
         if (every_ns != MISSING && after_ns >= receiving->next_sample_ns) {
@@ -233,14 +233,14 @@ receive_step(struct receiving *receiving, uint64_t units)
     return STEP_MORE;
 }
 
-static int
-receive_finish(struct receiving *receiving)
+int
+transfer_receive_finish(struct receiving *receiving)
 {
     struct half *half = &receiving->half;
     struct digest_value digest;
     bool checked, was_inline;
 
-    count_events(half, &receiving->reads, &receiving->samples);
+    half_count_events(half, &receiving->reads, &receiving->samples);
     tcpinfo_read(receiving->fd, &half->info);
     if (sink_finish(&receiving->sink, &digest, &checked, &was_inline) != 0)
         return -1;
@@ -255,10 +255,11 @@ receive_finish(struct receiving *receiving)
 
 const struct workload workload_transfer = {
     .name = "transfer",
+    .interrupt_how = SHUT_WR,
     .send_prepare = send_prepare,
     .send_step = send_step,
     .send_finish = send_finish,
-    .receive_prepare = receive_prepare,
-    .receive_step = receive_step,
-    .receive_finish = receive_finish,
+    .receive_prepare = transfer_receive_prepare,
+    .receive_step = transfer_receive_step,
+    .receive_finish = transfer_receive_finish,
 };

@@ -13,6 +13,7 @@
 #include "err.h"
 #include "events.h"
 #include "half.h"
+#include "stamps.h"
 
 struct config;
 
@@ -22,6 +23,11 @@ struct end {
     struct half half;
     struct event_log events; /* write_event at the sender, read_event at the receiver */
     struct event_log samples;
+    struct event_log exchanges;  /* sender: of struct write_event */
+    struct event_log planned;    /* sender: of uint64_t */
+    struct event_log stamps;     /* sender: of struct stamp */
+    struct histogram *durations; /* sender: of the exchanges behind the first few */
+    uint64_t units;              /* sender: exchanges or messages */
 };
 
 struct trial {
@@ -37,6 +43,8 @@ struct trial {
     int verify;            /* as resolved: full, sampled or off */
     bool same_clock;       /* the timestamps of both ends can be compared */
     uint64_t confirmed_ns; /* when the receiver's confirmation was there; MISSING without one */
+
+    struct clock_bridge bridge[2]; /* CLOCK_REALTIME against CLOCK_MONOTONIC before and after */
 
     uint64_t connections;
     struct end *sender;   /* [connections], or NULL at a receiver */

@@ -25,8 +25,12 @@ enum step {
 /* As many units as there are. */
 #define STEP_ALL UINT64_MAX
 
+/* Order of the table; also on the wire. */
+enum workload_kind { WORKLOAD_TRANSFER, WORKLOAD_EXCHANGE, WORKLOAD_STREAM, WORKLOAD_COUNT };
+
 struct workload {
     const char *name;
+    int interrupt_how; /* what a signal shuts down at the sender: SHUT_WR, or SHUT_RDWR where it waits for replies */
     int (*send_prepare)(struct sending *sending);
     enum step (*send_step)(struct sending *sending, uint64_t units);
     int (*send_finish)(struct sending *sending);
@@ -35,6 +39,11 @@ struct workload {
     int (*receive_finish)(struct receiving *receiving);
 };
 
+/* The workload of `kind`. */
+const struct workload *workload_of(enum workload_kind kind);
+
 extern const struct workload workload_transfer;
+extern const struct workload workload_exchange;
+extern const struct workload workload_stream;
 
 #endif
