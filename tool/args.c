@@ -34,6 +34,11 @@ static const struct choice verify_choices[] = {{"auto", VERIFY_AUTO},
                                                {"off", VERIFY_OFF},
                                                {NULL, 0}};
 
+static const struct choice factor_choices[] = {{"sndbuf", FACTOR_SNDBUF},
+                                               {"rcvbuf", FACTOR_RCVBUF},
+                                               {"write-size", FACTOR_WRITE_SIZE},
+                                               {"rate", FACTOR_RATE},
+                                               {NULL, 0}};
 static const struct choice schedule_choices[] = {
     {"constant", SCHEDULE_CONSTANT}, {"poisson", SCHEDULE_POISSON}, {NULL, 0}};
 
@@ -169,6 +174,30 @@ parse_schedule(const char *text, void *field)
 }
 
 static int
+parse_rcvbuf_when(const char *text, void *field)
+{
+    static const struct choice choices[] = {{"listen", 0}, {"accept", 1}, {NULL, 0}};
+    int late;
+
+    if (parse_choice(text, choices, &late) != 0)
+        return -1;
+    *(bool *)field = late == 1;
+    return 0;
+}
+
+static int
+parse_factor(const char *text, void *field)
+{
+    return parse_choice(text, factor_choices, field);
+}
+
+static int
+parse_trials(const char *text, void *field)
+{
+    return units_parse_count(text, field) != 0 ? -1 : within(text, *(uint64_t *)field, 1, 101);
+}
+
+static int
 parse_pattern(const char *text, void *field)
 {
     struct config *config = (struct config *)(void *)((unsigned char *)field - offsetof(struct config, pattern));
@@ -294,9 +323,10 @@ parse_cpus(const char *text, void *field)
     return cpus_parse(text, field);
 }
 
-#define ENDS (COMMAND_SEND | COMMAND_PAIR)
-#define SERVES (COMMAND_RECV | COMMAND_PAIR)
-#define TRIALS (COMMAND_RECV | COMMAND_SEND | COMMAND_PAIR)
+#define ENDS (COMMAND_SEND | COMMAND_PAIR | COMMAND_CLIFF)
+#define SENDS (COMMAND_SEND | COMMAND_PAIR)
+#define SERVES (COMMAND_RECV | COMMAND_PAIR | COMMAND_CLIFF)
+#define TRIALS (COMMAND_RECV | COMMAND_SEND | COMMAND_PAIR | COMMAND_CLIFF)
 #define FIELD(member) offsetof(struct config, member)
 
 const struct args_row args_table[] = {
@@ -351,6 +381,11 @@ const struct args_row args_table[] = {
      "all by default). What does not fit is counted in the result."},
     {"sample-every", "T", "setting", NULL, ENDS, parse_time, FIELD(sample_every_ns),
      "Take TCP_INFO of both ends every T between two calls, at most 4096 times, into the events."},
+    {"rearm-quickack", "on|off", "setting", "off", ENDS, parse_switch, FIELD(rearm_quickack),
+     "Let the receiver set TCP_QUICKACK again before each read, since the kernel leaves that mode by itself."},
+    {"rcvbuf-when", "HOW", "setting", "listen", ENDS, parse_rcvbuf_when, FIELD(rcvbuf_late),
+     "When the receiver sets SO_RCVBUF: listen (on the listener, where it can widen or narrow the window scale) or accept "
+     "(on the accepted socket, as many programs do)."},
     {"timeout", "T", "setting", "60s", ENDS, parse_time, FIELD(timeout_ns),
      "Give the whole trial up after T. A connection on which no byte moves for 10 s is given up earlier."},
     {"seed", "N", "setting", "1", ENDS, parse_seed, FIELD(seed), "Seed of the pseudo-random bytes of --bytes."},
@@ -359,25 +394,32 @@ const struct args_row args_table[] = {
      "Ask the kernel for timestamps of every write (SO_TIMESTAMPING); they split the latency into time in write(), hold, "
      "to the device, to the receiving kernel, and waiting for read()."},
 
-    {"max-stalls", "N", "limit", NULL, ENDS, parse_limit, FIELD(limits.max_stalls),
+    {"max-stalls", "N", "limit", NULL, SENDS, parse_limit, FIELD(limits.max_stalls),
      "Status 5 when more exchanges, messages or chunks sat on a kernel timer."},
-    {"max-p50", "T", "limit", NULL, ENDS, parse_time, FIELD(limits.max_p50_ns), "Status 5 when the median latency is above T."},
-    {"max-p99", "T", "limit", NULL, ENDS, parse_time, FIELD(limits.max_p99_ns),
+    {"max-p50", "T", "limit", NULL, SENDS, parse_time, FIELD(limits.max_p50_ns), "Status 5 when the median latency is above T."},
+    {"max-p99", "T", "limit", NULL, SENDS, parse_time, FIELD(limits.max_p99_ns),
      "Status 5 when the 99th percentile of the latency is above T."},
-    {"min-goodput", "SIZE", "limit", NULL, ENDS, parse_size, FIELD(limits.min_goodput),
+    {"min-goodput", "SIZE", "limit", NULL, SENDS, parse_size, FIELD(limits.min_goodput),
      "Status 5 when fewer than SIZE bytes a second arrive."},
-    {"max-segments-per-message", "X", "limit", NULL, ENDS, parse_ratio, FIELD(limits.max_segments_per_message),
+    {"max-segments-per-message", "X", "limit", NULL, SENDS, parse_ratio, FIELD(limits.max_segments_per_message),
      "Status 5 when an exchange, message or chunk takes more data segments on average."},
 
     {"json", "FILE", "output", NULL, TRIALS, parse_word, FIELD(json_path),
      "Write the result as one JSON document (tinygram/1) to FILE; - is standard output. `recv` without --once writes "
      "a document a line for each session."},
-    {"events", "FILE", "output", NULL, ENDS, parse_word, FIELD(events_path),
+    {"events", "FILE", "output", NULL, SENDS, parse_word, FIELD(events_path),
      "Write all events as tab-separated values to FILE; - is standard output."},
-    {"hgrm", "FILE", "output", NULL, ENDS, parse_word, FIELD(hgrm_path),
+    {"hgrm", "FILE", "output", NULL, SENDS, parse_word, FIELD(hgrm_path),
      "Write the latency distribution in HdrHistogram's percentile format (microseconds) to FILE."},
     {"json", NULL, "output", NULL, COMMAND_OPTIONS | COMMAND_VERSION, parse_flag, FIELD(json),
      "Print JSON instead of a table."},
+
+    {"factor", "NAME", "cliff", NULL, COMMAND_CLIFF, parse_factor, FIELD(cliff.factor),
+     "What to vary: sndbuf, rcvbuf, write-size (of a transfer) or rate (of a stream)."},
+    {"from", "N", "cliff", NULL, COMMAND_CLIFF, parse_size, FIELD(cliff.from), "Smallest value (default: by factor)."},
+    {"to", "N", "cliff", NULL, COMMAND_CLIFF, parse_size, FIELD(cliff.to), "Largest value (default: by factor)."},
+    {"trials", "N", "cliff", "5", COMMAND_CLIFF, parse_trials, FIELD(cliff.trials),
+     "Trials at each value; a value is judged by their median, and its extremes are told."},
 
     {"listen", "ADDRESS", "receiver", NULL, COMMAND_RECV, parse_word, FIELD(listen),
      "Address to listen at: loopback unless given. With --family unix a path, or @NAME for an abstract one."},
@@ -399,6 +441,7 @@ args_choice(const char *name, int value)
         const struct choice *choices;
     } lists[] = {{"send-with", send_with_choices}, {"family", family_choices},           {"wait", wait_choices},
                  {"verify", verify_choices},       {"schedule", schedule_choices},
+                 {"factor", factor_choices},
                  {"concurrency", concurrency_choices}};
 
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
@@ -526,6 +569,7 @@ set_defaults(enum command command, struct config *config)
         .duration_ns = MISSING,
         .sample_every_ns = MISSING,
         .pacing = {.count = MISSING},
+        .cliff = {.from = MISSING, .to = MISSING},
         .limits = {.max_stalls = MISSING, .max_p50_ns = MISSING, .max_p99_ns = MISSING, .min_goodput = MISSING}};
     for (size_t i = 0; i < args_count; i++) {
         const struct args_row *row = &args_table[i];
@@ -563,6 +607,10 @@ choose_workload(struct config *config)
     int sources = (config->file != NULL || config->bytes != MISSING) + (config->pattern_text != NULL) +
                   (config->stream_text != NULL);
 
+    if (sources == 0 && config->cliff.factor != FACTOR_NONE && config->cliff.factor != FACTOR_RATE) {
+        config->bytes = UINT64_C(64) << 20; /* what a search for cliffs sends unless told otherwise */
+        sources = 1;
+    }
     if (sources == 0)
         return err_set(STATUS_USAGE, "what is to be sent? Give --file PATH, --bytes SIZE, --pattern or --stream");
     if (sources > 1 || (config->file != NULL && config->bytes != MISSING))
@@ -589,6 +637,23 @@ choose_workload(struct config *config)
     config->bytes =
         config->workload == WORKLOAD_EXCHANGE ? pattern_sum(&config->pattern).request_bytes : config->message_size;
     config->write_size = config->bytes;
+    return 0;
+}
+
+/* `cliff` needs a factor that its workload has. */
+static int
+check_cliff(const struct config *config)
+{
+    if (config->cliff.factor == FACTOR_NONE)
+        return err_set(STATUS_USAGE, "which factor? Give --factor sndbuf, rcvbuf, write-size or rate");
+    if (config->cliff.factor == FACTOR_RATE && config->workload != WORKLOAD_STREAM)
+        return err_set(STATUS_USAGE, "--factor rate needs --stream SIZE@RATE");
+    if (config->cliff.factor == FACTOR_WRITE_SIZE && config->workload != WORKLOAD_TRANSFER)
+        return err_set(STATUS_USAGE, "--factor write-size needs --file or --bytes");
+    if (config->cliff.from != MISSING && config->cliff.to != MISSING && config->cliff.from >= config->cliff.to)
+        return err_set(STATUS_USAGE, "--from must be below --to");
+    if (config->rcvbuf_late && config->family == AF_UNIX)
+        return err_set(STATUS_USAGE, "--rcvbuf-when accept belongs to TCP");
     return 0;
 }
 
@@ -658,5 +723,7 @@ args_parse(enum command command, int argc, char **argv, struct config *config)
     }
     if (take_operands(command, operands, operand_count, config) != 0)
         return -1;
-    return (command & ENDS) != 0 ? check_workload(config) : 0;
+    if ((command & ENDS) != 0 && check_workload(config) != 0)
+        return -1;
+    return command == COMMAND_CLIFF ? check_cliff(config) : 0;
 }

@@ -16,7 +16,8 @@ enum command {
     COMMAND_PAIR = 4,
     COMMAND_OPTIONS = 8,
     COMMAND_HELP = 16,
-    COMMAND_VERSION = 32
+    COMMAND_VERSION = 32,
+    COMMAND_CLIFF = 64
 };
 
 /* A row: how a value is read is the parser's affair; the rest is for people. */

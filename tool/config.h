@@ -46,6 +46,16 @@ struct limits {
     double max_segments_per_message; /* 0: none */
 };
 
+/* What `tinygram cliff` varies. */
+enum factor { FACTOR_NONE, FACTOR_SNDBUF, FACTOR_RCVBUF, FACTOR_WRITE_SIZE, FACTOR_RATE };
+
+struct cliff_plan {
+    int factor;
+    uint64_t from; /* or MISSING */
+    uint64_t to;
+    uint64_t trials;
+};
+
 struct config {
     /* workload */
     int workload;             /* enum workload_kind, from --file/--bytes, --pattern or --stream */
@@ -56,6 +66,9 @@ struct config {
     struct pacing pacing;
     struct limits limits;
     bool stamps;
+    bool rearm_quickack;
+    bool rcvbuf_late;
+    struct cliff_plan cliff;
     const char *hgrm_path;
     const char *file;     /* --file, or NULL */
     uint64_t bytes;       /* --bytes, or MISSING */

@@ -177,6 +177,8 @@ code_hello(struct codec *codec, void *message)
     code_number(codec, &hello->cpu);
     code_number(codec, &hello->workload);
     code_number(codec, &hello->stamps);
+    code_number(codec, &hello->rearm_quickack);
+    code_number(codec, &hello->rcvbuf_late);
     code_pattern(codec, &hello->pattern);
     code_number(codec, &hello->boot_high);
     code_number(codec, &hello->boot_low);

@@ -59,6 +59,8 @@ struct wire_hello {
     uint64_t cpu;          /* to pin the receiver to; MISSING: anywhere */
     uint64_t workload;     /* enum workload_kind */
     uint64_t stamps;       /* 1: kernel timestamps of what arrives */
+    uint64_t rearm_quickack; /* 1: before each read */
+    uint64_t rcvbuf_late;    /* 1: SO_RCVBUF on the accepted socket */
     struct pattern pattern; /* of an exchange; else all 0 */
     uint64_t boot_high;    /* of the kernel's boot_id: one clock or two? */
     uint64_t boot_low;

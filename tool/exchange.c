@@ -409,7 +409,7 @@ read_request(struct receiving *receiving, unsigned *tries)
 
     if (len > receiving->missing)
         len = (size_t)receiving->missing;
-    if (receiving->rearms && sockopt_quickack(receiving->fd) != 0)
+    if ((receiving->rearms || receiving->plan->rearms) && sockopt_quickack(receiving->fd) != 0)
         return STEP_FAILED;
     ssize_t got = receiving->plan->stamps ? stamps_read(receiving->fd, space, len, &kernel_ns)
                                           : recv(receiving->fd, space, len, 0);

@@ -21,6 +21,8 @@ static const struct {
     {"pair", "", COMMAND_PAIR, "Both ends on this host over loopback: one joint result."},
     {"send", "HOST PORT", COMMAND_SEND, "The sending end (with --family unix: PATH or @NAME instead of HOST PORT)."},
     {"recv", "", COMMAND_RECV, "The receiving end; listens on loopback unless told otherwise and serves many senders."},
+    {"cliff", "", COMMAND_CLIFF,
+     "Finds by bisection where goodput or latency jumps as one option changes, why, and what removes it."},
     {"options", "", COMMAND_OPTIONS, "Every socket option: range, and what this kernel does when it is not set."},
     {"help", "", COMMAND_HELP, "This text; --man prints the man page, --markdown and --json the tables of options."},
     {"version", "", COMMAND_VERSION, "Version, compiler and flags."},
@@ -31,7 +33,7 @@ static const struct {
 static const struct {
     const char *name;
     const char *title;
-} groups[] = {{"workload", "Workload"}, {"setting", "Setting"}, {"limit", "Limits (status 5)"}, {"output", "Output"}, {"receiver", "Receiver (recv)"}};
+} groups[] = {{"workload", "Workload"}, {"setting", "Setting"}, {"limit", "Limits (status 5)"}, {"output", "Output"}, {"receiver", "Receiver (recv)"}, {"cliff", "Cliff"}};
 
 #define GROUPS (sizeof groups / sizeof groups[0])
 

@@ -95,3 +95,9 @@ machine_write(struct json *json)
     write_file(json, "clocksource", "/sys/devices/system/clocksource/clocksource0/current_clocksource");
     json_close_object(json);
 }
+
+uint64_t
+machine_buffer_max(bool sending)
+{
+    return system_read_number(sending ? "/proc/sys/net/core/wmem_max" : "/proc/sys/net/core/rmem_max");
+}

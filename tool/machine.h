@@ -4,12 +4,16 @@
 #ifndef TINYGRAM_MACHINE_H
 #define TINYGRAM_MACHINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct json;
 
 /* Writes the member "machine" of a result; what cannot be read is null. */
 void machine_write(struct json *json);
+
+/* Largest request that SO_SNDBUF (`sending`) or SO_RCVBUF takes effect with; MISSING when it cannot be read. */
+uint64_t machine_buffer_max(bool sending);
 
 /* The 128 bits of the kernel's boot_id: two processes that read the same one share a clock. Both 0 when it
  * cannot be read. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "cliff.h"
 #include "cpu.h"
 #include "err.h"
 #include "help.h"
@@ -29,7 +30,6 @@ version_main(const struct config *config)
     } else
         printf("tinygram %s (%s, %s)\n", TINYGRAM_VERSION, TINYGRAM_COMPILER, TINYGRAM_CFLAGS);
     outfile_flush_stdout();
-    err_print();
     return err_status();
 }
 
@@ -39,8 +39,8 @@ static const struct {
     enum status (*run)(const struct config *config);
 } subcommands[] = {
     {"pair", COMMAND_PAIR, pair_main},          {"send", COMMAND_SEND, send_main},
-    {"recv", COMMAND_RECV, recv_main},          {"options", COMMAND_OPTIONS, options_main},
-    {"version", COMMAND_VERSION, version_main},
+    {"recv", COMMAND_RECV, recv_main},          {"cliff", COMMAND_CLIFF, cliff_main},
+    {"options", COMMAND_OPTIONS, options_main}, {"version", COMMAND_VERSION, version_main},
 };
 
 /* A standard stream that was closed gets a descriptor that cannot be used as meant: writing to it fails and is told,
@@ -73,7 +73,9 @@ main(int argc, char **argv)
             err_print();
             return (int)err_status();
         }
-        return (int)subcommands[i].run(&config);
+        enum status status = subcommands[i].run(&config);
+        err_print();
+        return (int)status;
     }
     if (argc > 1)
         fprintf(stderr, "tinygram: there is no subcommand '%.40s'\n", name);

@@ -155,6 +155,5 @@ options_main(const struct config *config)
             print_table(&defaults);
         outfile_flush_stdout();
     }
-    err_print();
     return err_status();
 }

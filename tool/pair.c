@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,29 +80,46 @@ reap(const struct receiver *receiver)
     close(receiver->alive);
 }
 
-enum status
-pair_main(const struct config *config)
+/* Runs a pair; the outcome goes to *outcome, or where the command line wants it. Returns the status, error kept. */
+static enum status
+run_pair(const struct config *config, struct outcome *outcome)
 {
     struct config receiver_config = *config;
     struct receiver receiver = {.process = -1, .alive = -1, .leash = -1};
     struct endpoint bound;
-    enum status status;
+    enum status status = STATUS_DONE;
     int listener;
 
     receiver_config.once = true;
-    interrupt_install();
-    if ((listener = recv_listen(config, &bound)) < 0 || start_receiver(&receiver_config, listener, &receiver) != 0) {
-        err_print();
+    if ((listener = recv_listen(config, &bound)) < 0 || start_receiver(&receiver_config, listener, &receiver) != 0)
         return err_status();
-    }
     close(listener);
-    if (cpu_pin(config->cpus.sender, "sender") == 0)
-        status = send_trial(config, "pair", &bound);
-    else {
+    if (cpu_pin(config->cpus.sender, "sender") != 0) {
         status = err_status();
-        err_print();
         kill(receiver.process, SIGKILL);
-    }
+    } else if (outcome != NULL)
+        send_measure(config, &bound, outcome);
+    else
+        status = send_trial(config, "pair", &bound);
     reap(&receiver);
     return status;
+}
+
+void
+pair_measure(const struct config *config, struct outcome *outcome)
+{
+    outcome->status = STATUS_DONE;
+    err_clear();
+    enum status status = run_pair(config, outcome);
+    if (status == STATUS_DONE)
+        return;
+    outcome->status = status;
+    memcpy(outcome->error, err_text(), sizeof outcome->error);
+}
+
+enum status
+pair_main(const struct config *config)
+{
+    interrupt_install();
+    return run_pair(config, NULL);
 }

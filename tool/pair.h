@@ -8,6 +8,12 @@
 #include "err.h"
 
 /* Forks a receiver, sends to it, reaps it. Returns the exit status; errors were printed. */
+struct outcome;
+
+/* Runs one pair and gives the outcome in memory; prints nothing. */
+void pair_measure(const struct config *config, struct outcome *outcome);
+
+/* The subcommand `pair`. */
 enum status pair_main(const struct config *config);
 
 #endif

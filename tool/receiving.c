@@ -48,6 +48,9 @@ receiving_open(struct receiving *receiving, int fd)
     receiving->fd = fd;
     receiving->half = half_empty();
     receiving->sink.output_fd = -1;
+    struct sockopt_values late = {.of = {[SOCKOPT_RCVBUF] = plan->requested.of[SOCKOPT_RCVBUF]}};
+    if (plan->rcvbuf_late && sockopt_apply(fd, &late, SOCKOPT_BEFORE, "receiver") != 0)
+        return -1;
     if (sockopt_apply(fd, &plan->requested, SOCKOPT_CONNECTED, "receiver") != 0)
         return -1;
     sockopt_read(fd, &receiving->half.start);

@@ -21,6 +21,8 @@ struct receive_plan {
     bool log;
     bool spin;
     bool stamps;
+    bool rearms;      /* TCP_QUICKACK is set again before each read */
+    bool rcvbuf_late; /* SO_RCVBUF is set on the accepted socket, not on the listener */
     struct pattern pattern; /* of an exchange */
     uint64_t events_max;
     uint64_t sample_every_ns; /* or MISSING */

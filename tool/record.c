@@ -164,6 +164,8 @@ write_setting(struct json *json, const struct trial *trial)
     json_text(json, "verify", args_choice("verify", config->verify));
     json_boolean(json, "log", config->log);
     json_boolean(json, "stamps", config->stamps);
+    json_boolean(json, "rearm_quickack", config->rearm_quickack);
+    json_text(json, "rcvbuf_when", config->rcvbuf_late ? "accept" : "listen");
     json_count(json, "events_max", config->events_max);
     json_count(json, "sample_every_ns", config->sample_every_ns);
     json_count(json, "timeout_ns", config->timeout_ns);

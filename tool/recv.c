@@ -205,7 +205,6 @@ recv_main(const struct config *config)
 
     interrupt_install();
     if (check_directory(config->output) != 0 || (listener = recv_listen(config, &bound)) < 0) {
-        err_print();
         return err_status();
     }
     if (open_output(config) != 0 || announce(config, &bound) != 0)
@@ -214,6 +213,5 @@ recv_main(const struct config *config)
         status = recv_serve(config, listener, -1);
     remove_name(&bound);
     close(listener);
-    err_print();
     return status;
 }

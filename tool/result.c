@@ -269,6 +269,13 @@ count_messages(const struct trial *trial, struct result *result)
         result->segments_per_message = (double)result->data_segments / (double)result->messages;
 }
 
+static uint64_t
+effective(const struct end *ends, enum sockopt option)
+{
+    bool known = ends != NULL && ends[0].known && ends[0].half.end.of[option].known;
+    return known ? ends[0].half.end.of[option].number : MISSING;
+}
+
 static void
 join_all(const struct trial *trial, struct result *result)
 {
@@ -357,6 +364,8 @@ result_of(const struct trial *trial, struct result *result)
     result->reply_reads = SUM(trial, sender, reply_calls);
     result->reply_writes = SUM(trial, receiver, reply_calls);
     count_messages(trial, result);
+    result->effective[0] = effective(trial->sender, SOCKOPT_SNDBUF);
+    result->effective[1] = effective(trial->receiver, SOCKOPT_RCVBUF);
 
     result->writes_recorded = SUM(trial, sender, events_recorded);
     result->writes_dropped = SUM(trial, sender, events_dropped);

@@ -47,6 +47,7 @@ struct result {
     uint64_t bridge_error_ns, bridge_drift_ns;
 
     struct stalls stalls;
+    uint64_t effective[2]; /* SO_SNDBUF of the sender, SO_RCVBUF of the receiver at the end; MISSING: unknown */
     uint64_t messages; /* exchanges, messages or chunks */
     double segments_per_message;
 

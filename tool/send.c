@@ -124,6 +124,8 @@ agree(struct sender *sender)
         .cpu = config->cpus.receiver == CPU_ANY ? MISSING : (uint64_t)config->cpus.receiver,
         .workload = (uint64_t)config->workload,
         .stamps = config->stamps,
+        .rearm_quickack = config->rearm_quickack,
+        .rcvbuf_late = config->rcvbuf_late,
         .pattern = config->pattern,
         .receiver = config->receiver,
     };
@@ -445,15 +447,25 @@ note_interruption(struct trial *trial)
     memcpy(trial->error, err_text(), sizeof trial->error);
 }
 
-enum status
-send_trial(const struct config *config, const char *role, const struct endpoint *control)
+/* Runs the trial to its end, whatever the outcome, and gathers what is left of it. */
+static void
+conduct(struct sender *sender, const struct endpoint *control)
 {
-    struct sender sender = {.config = config,
-                            .control = -1,
-                            .source = {.fd = -1},
-                            .deadline_ns = clock_deadline_ns(config->timeout_ns)};
-    struct trial *trial = &sender.trial;
+    if (run(sender, control) != 0)
+        trial_fail(&sender->trial);
+    note_interruption(&sender->trial);
+    gather(sender);
+}
 
+static int
+begin(struct sender *sender, const struct config *config, const char *role)
+{
+    struct trial *trial = &sender->trial;
+
+    *sender = (struct sender){.config = config,
+                              .control = -1,
+                              .source = {.fd = -1},
+                              .deadline_ns = clock_deadline_ns(config->timeout_ns)};
     *trial = (struct trial){.role = role,
                             .config = config,
                             .source_bytes = MISSING,
@@ -464,20 +476,39 @@ send_trial(const struct config *config, const char *role, const struct endpoint 
                             .sender = calloc((size_t)config->connections, sizeof(struct end)),
                             .receiver = calloc((size_t)config->connections, sizeof(struct end))};
     clock_gettime(CLOCK_REALTIME, &trial->started);
-    if (trial->sender == NULL || trial->receiver == NULL)
-        err_set(STATUS_REFUSED, "no memory for %" PRIu64 " connections", config->connections);
-    else if (open_outputs(&sender) == 0) {
-        if (run(&sender, control) != 0)
-            trial_fail(trial);
-        note_interruption(trial);
-        gather(&sender);
-        if (report(&sender) != 0 && trial->status == STATUS_DONE)
-            trial_fail(trial);
+    if (trial->sender != NULL && trial->receiver != NULL)
+        return 0;
+    return err_set(STATUS_REFUSED, "no memory for %" PRIu64 " connections", config->connections);
+}
+
+enum status
+send_trial(const struct config *config, const char *role, const struct endpoint *control)
+{
+    struct sender sender;
+
+    if (begin(&sender, config, role) == 0 && open_outputs(&sender) == 0) {
+        conduct(&sender, control);
+        if (report(&sender) != 0)
+            trial_fail(&sender.trial);
     }
     enum status status = err_status();
-    err_print();
     clean_up(&sender);
     return status;
+}
+
+void
+send_measure(const struct config *config, const struct endpoint *control, struct outcome *outcome)
+{
+    struct sender sender;
+
+    err_clear();
+    if (begin(&sender, config, "pair") == 0) {
+        conduct(&sender, control);
+        result_of(&sender.trial, &outcome->result);
+    }
+    outcome->status = err_status();
+    memcpy(outcome->error, err_text(), sizeof outcome->error);
+    clean_up(&sender);
 }
 
 enum status
@@ -487,9 +518,7 @@ send_main(const struct config *config)
 
     interrupt_install();
     if (net_resolve(config->host, (uint16_t)config->port, config->family, &control) != 0 ||
-        cpu_pin(config->cpus.sender, "sender") != 0) {
-        err_print();
+        cpu_pin(config->cpus.sender, "sender") != 0)
         return err_status();
-    }
     return send_trial(config, "send", &control);
 }

@@ -144,6 +144,8 @@ make_plan(struct session *session)
         .log = hello->log == 1,
         .spin = hello->wait == WAIT_SPIN,
         .stamps = hello->stamps == 1,
+        .rearms = hello->rearm_quickack == 1,
+        .rcvbuf_late = hello->rcvbuf_late == 1,
         .pattern = hello->pattern,
         .events_max = hello->events_max,
         .sample_every_ns = hello->sample_every_ns,
@@ -178,10 +180,14 @@ open_data_listener(struct session *session, struct endpoint *bound)
 {
     struct endpoint at;
 
+    struct sockopt_values options = session->plan.requested;
+
+    if (session->plan.rcvbuf_late)
+        options.of[SOCKOPT_RCVBUF].known = false;
     if (net_local(session->control, &at) != 0)
         return -1;
     net_any_port(&at);
-    session->data_listener = net_listen(&at, &session->plan.requested, (int)session->hello.connections, bound);
+    session->data_listener = net_listen(&at, &options, (int)session->hello.connections, bound);
     if (session->data_listener < 0)
         return -1;
     return net_set_nonblocking(session->data_listener, true);

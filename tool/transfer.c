@@ -19,6 +19,7 @@
 #include "sendcall.h"
 #include "sending.h"
 #include "source.h"
+#include "sockopt.h"
 #include "stamps.h"
 #include "transfer.h"
 #include "workload.h"
@@ -200,6 +201,8 @@ transfer_receive_step(struct receiving *receiving, uint64_t units)
         size_t len;
         void *space = sink_space(&receiving->sink, &len);
         uint64_t kernel_ns = 0;
+        if (receiving->plan->rearms && sockopt_quickack(receiving->fd) != 0)
+            return STEP_FAILED;
         ssize_t got = receiving->plan->stamps ? stamps_read(receiving->fd, space, len, &kernel_ns)
                                               : read(receiving->fd, space, len);
         if (got == 0)
