@@ -314,7 +314,7 @@ def log_rows(bench: Bench) -> Iterator[Row]:
 def digest_rows(bench: Bench) -> Iterator[Row]:
     """The digest: content checked after the transfer, while it runs (beyond what is kept in memory), in samples."""
     write = ("--write-size", str(WRITE_BYTES), "--verify")
-    for size, length in (("64 MiB", 64 * MIB), ("2 GiB", 2 * GIB)):
+    for size, length in (("8 MiB", 8 * MIB), ("64 MiB", 64 * MIB), ("2 GiB", 2 * GIB)):
         arms = {mode: tool_goodput(bench, "--bytes", str(length), *write, mode) for mode in ("full", "sampled", "off")}
         where = trial(bench, ("--bytes", str(length), *write, "full")).document["result"]["verify"]["where"]
         found = bench.interleave(arms)
