@@ -2,22 +2,21 @@
 
 One rule decides every comparison of two settings, so that it can be said once in the report: a difference is *clear*
 when the typical ratio of the medians is at least EFFECT (1.1), and an order of the trials that is as one-sided as
-theirs would come by chance in at most CHANCE (1 in 100) of the cases (see `chance`). Cells whose trials fall into two
+theirs would come by chance in at most CHANCE (1 in 100) of the cases (stats.chance). Cells whose trials fall into two
 modes take no part in it: they are named on their own.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from statistics import median
 from typing import Final
 
 from harness.experiment import Experiment
-from harness.panels import (GOODPUT, SEGMENT, Measure, Point, Points, factor_text, modes, size_text, sndbuf_level,
+from harness.panels import (GOODPUT, SEGMENT, Measure, Point, Points, factor_head, factor_text, size_text, sndbuf_level,
                             sndbuf_places)
+from harness.stats import chance, modes
 
 Case = tuple[str, "Effect | None"]
 
@@ -34,10 +33,20 @@ IN_FLIGHT: Final = Measure("in_flight_p50_s")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """headline: sentences that answer the question; details: one sentence a case, for those who want to know more."""
+    """What a report says of a run: sentences.
+
+    headline answers the question; reasons say what the counters show of the mechanism, and where the answer does not
+    hold; details go through the cases, one sentence each.
+    """
 
     headline: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
+
+
+def _answer(headline: Sequence[str], reasons: Sequence[str] = (), details: Sequence[str] = ()) -> Answer:
+    """The sentences without the empty ones."""
+    return Answer(*(tuple(filter(None, sentences)) for sentences in (headline, reasons, details)))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -100,42 +109,6 @@ def typical(points: Iterable[Point], measure: Measure) -> float | None:
     """The median of the trials, None where there is none or where they have two modes."""
     found = modes(values(points, measure))
     return median(found[0]) if len(found) == 1 else None
-
-
-@lru_cache(maxsize=256)
-def _wins(first: int, second: int) -> tuple[float, ...]:
-    """Probability of 0, 1, ... first * second wins when `first` and `second` trials come from one distribution."""
-    if first == 0 or second == 0:
-        return (1.0,)
-    # The largest of all values is one of the first (and wins against all of the second), or one of the second.
-    share = first / (first + second)
-    one, other = _wins(first - 1, second), _wins(first, second - 1)
-    found = [0.0] * (first * second + 1)
-    for wins, probability in enumerate(one):
-        found[wins + second] += share * probability
-    for wins, probability in enumerate(other):
-        found[wins] += (1 - share) * probability
-    return tuple(found)
-
-
-def chance(wins: float, sides: Sequence[tuple[int, int]]) -> float:
-    """Two-sided probability that equal settings give at least so one-sided an order of their trials.
-
-    wins: pairs within a context in which the trial of the first setting is higher (a tie is half), over all contexts.
-    sides: number of trials of the first and of the second setting in each context. Exact, but for ties, which it takes
-    as if undecided. Source: the rank-sum test of Mann and Whitney (1947), summed over strata as by van Elteren (1960).
-    """
-    found = [1.0]
-    for first, second in sides:
-        one = _wins(first, second)
-        both = [0.0] * (len(found) + len(one) - 1)
-        for i, a in enumerate(found):
-            for k, b in enumerate(one):
-                both[i + k] += a * b
-        found = both
-    top = len(found) - 1
-    far = math.ceil(min(wins, top - wins))
-    return min(1.0, 2 * math.fsum(found[:far + 1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +212,8 @@ def nodelay_sentence(cases: Sequence[Case], what: str) -> str:
              ("few", f"was tried too few times to tell about {what} with writes of {{}}"))
     parts = [text.format(joined([_run_text(run) for kind, run in runs if kind == wanted])) for wanted, text in texts
              if any(kind == wanted for kind, _ in runs)]
-    return f"NODELAY on (Nagle off) {'; it '.join(parts)}." if parts else ""
+    told = "; it ".join(parts).replace("times)", f"times {'what it is' if parts[1:] else 'that'} with NODELAY off)", 1)
+    return f"NODELAY on (Nagle off) {told}." if parts else ""
 
 
 def _both(effect: Effect) -> bool:
@@ -303,26 +277,30 @@ def delayed_ack_sentence(points: Points) -> str:
         late = {buffer: middle for buffer, middle in middles.items() if DELAYED_ACK_S[0] <= middle <= DELAYED_ACK_S[1]}
         if late:
             first, last = list(late)[0], list(late)[-1]
-            extent = first if first == last else f"{first} to {last}" if len(late) == 2 else (
-                f"{len(late)} values from {first} to {last}")
-            told.append(f"writes of {size} (SO_SNDBUF {extent}: {time_text(median(late.values()))})")
+            extent = f"SO_SNDBUF {first}" if first == last else f"{len(late)} sizes of SO_SNDBUF, {first} to {last}"
+            told.append(f"writes of {size} (at {extent}: {time_text(median(late.values()))})")
     if not told:
         return ""
     return (f"One chunk in a hundred takes about as long as Linux may hold back an ACK (40 ms) with {joined(told)}. "
             "That is what waiting for a delayed ACK looks like.")
 
 
+def level_text(point: Point, factor: str) -> str:
+    """The level of a factor in a trial: the effective size for SO_SNDBUF, bytes for the write size."""
+    level = sndbuf_level(point)
+    if factor in ("sndbuf", "send-sndbuf") and level is not None:
+        return level[0]
+    if factor == "write-size" and point.row.write_size_bytes is not None:
+        return size_text(point.row.write_size_bytes)
+    return point.trial.levels[factor]
+
+
 def cell_name(point: Point, factors: Sequence[str]) -> str:
-    """The levels of a trial as words, sizes of SO_SNDBUF as they came into effect."""
+    """The levels of a trial as words."""
     words = []
     for factor in factors:
-        level = sndbuf_level(point)
-        if factor in ("sndbuf", "send-sndbuf") and level is not None:
-            words.append(f"SO_SNDBUF {level[0]}")
-        elif factor == "write-size" and point.row.write_size_bytes is not None:
-            words.append(f"writes of {size_text(point.row.write_size_bytes)}")
-        else:
-            words.append(factor_text(factor, point.trial.levels[factor]))
+        level = level_text(point, factor)
+        words.append(factor_text(factor, level))
     return ", ".join(words) or "the only cell"
 
 
@@ -370,32 +348,34 @@ def _rise(name: str, points: Points) -> _Rise | None:
     return None if effect is None else _Rise(name, smallest, best, low, high, effect, enough, cells)
 
 
-def _buffer_sentences(points: Points) -> tuple[list[str], list[str]]:
-    """What the size of the buffer does to goodput: sentences for the headline, and one for each write size."""
+def _buffer_sentences(points: Points) -> tuple[str, list[str], list[str]]:
+    """What the size of the buffer does to goodput: a headline, reasons, and a sentence for each write size."""
     found = [_rise(name, by_nodelay(group)[1] or group) for name, group in by_size(points)]
     rises = [rise for rise in found if rise is not None]
-    head, details = [], []
+    head, reasons, details = "", [], []
     strong = max((rise for rise in rises if rise.rises), key=lambda rise: rise.high / rise.low, default=None)
     weak = [rise.name for rise in rises if not rise.rises]
     if strong is not None:
-        head.append(
+        head = (
             f"A send buffer that is too small slows the sender: with writes of {strong.name} goodput rises from "
             f"{rate_text(strong.low)} at an effective SO_SNDBUF of {strong.smallest} to {rate_text(strong.high)} at "
             f"{strong.best} ({times_text(strong.high / strong.low)}), and from {strong.enough} on it stays within 20 % "
             "of that best.")
         asleep = blocked_share(strong.points[strong.smallest]), blocked_share(strong.points[strong.best])
         if asleep[0] is not None and asleep[1] is not None and asleep[0] - asleep[1] >= 0.2:
-            head.append(f"The time inside write() shows it: the sender is asleep there for {percent_text(asleep[0])} "
-                        f"of the transfer at {strong.smallest}, and for {percent_text(asleep[1])} at {strong.best}.")
+            reasons.append(
+                f"The time inside write() shows it: the sender is asleep there for {percent_text(asleep[0])} "
+                f"of the transfer at {strong.smallest}, and for {percent_text(asleep[1])} at {strong.best}.")
     if weak:
-        head.append(f"With writes of {joined(weak)} SO_SNDBUF makes no clear difference to goodput.")
+        none = f"ith writes of {joined(weak)} SO_SNDBUF makes no clear difference to goodput."
+        head = f"{head} W{none}" if head else f"W{none}"
     for rise in rises:
         auto = typical(rise.points.get("auto", []), GOODPUT)
         details.append(
             f"Writes of {rise.name}: {rate_text(rise.low)} at {rise.smallest}, at best {rate_text(rise.high)} at "
             f"{rise.best}; {rise.enough} is the smallest SO_SNDBUF from which it stays within 20 % of that"
             + (f"; auto gives {rate_text(auto)}." if auto is not None else "."))
-    return head, details
+    return head, reasons, details
 
 
 def _latency_sentence(points: Points) -> str:
@@ -431,18 +411,15 @@ def _context(point: Point) -> str:
 
 
 def _about_buffers(points: Points, factors: Sequence[str]) -> Answer:
-    head, details = _buffer_sentences(points)
-    on, off = by_nodelay(points)
-    if on and off:
-        sizes = by_size(points)
-        head.append(nodelay_sentence([(name, compare(*by_nodelay(group), GOODPUT, _context)) for name, group in sizes],
-                                     "goodput"))
-        head.append(segments_sentence(sizes))
-        details += [_extremes(name, compare(*by_nodelay(group), GOODPUT, _context)) for name, group in sizes]
-    head.append(delayed_ack_sentence(points))
-    head.append(_latency_sentence(points))
-    head.append(modes_sentence(points, factors))
-    return Answer(tuple(filter(None, head)), tuple(filter(None, details)))
+    head, reasons, details = _buffer_sentences(points)
+    sizes = by_size(points)
+    nodelay = ""
+    if all(by_nodelay(points)):
+        effects = [(name, compare(*by_nodelay(group), GOODPUT, _context)) for name, group in sizes]
+        nodelay = nodelay_sentence(effects, "goodput")
+        details += [_extremes(name, effect) for name, effect in effects]
+    reasons += [segments_sentence(sizes), delayed_ack_sentence(points), modes_sentence(points, factors)]
+    return _answer([head, nodelay, _latency_sentence(points)], reasons, details)
 
 
 def _extremes(name: str, effect: Effect | None) -> str:
@@ -471,40 +448,79 @@ def _about_write_sizes(points: Points, factors: Sequence[str]) -> Answer:
                         f"{first}, at best {rate_text(high)} with writes of {best}.")
     if all(by_nodelay(points)):
         for measure, what in ((GOODPUT, "goodput"), (LATENCY, "the latency of the median chunk")):
-            head.append(nodelay_sentence([(name, compare(*by_nodelay(group), measure, _context))
-                                          for name, group in sizes], what))
-        head.append(segments_sentence(sizes))
-    head.append(modes_sentence(points, factors))
-    return Answer(tuple(filter(None, head)))
+            effects = [(name, compare(*by_nodelay(group), measure, _context)) for name, group in sizes]
+            head.append(nodelay_sentence(effects, what))
+    return _answer(head, [segments_sentence(sizes), delayed_ack_sentence(points), modes_sentence(points, factors)])
 
 
 def _about_levels(points: Points, factors: Sequence[str]) -> Answer:
-    """Each factor that is neither NODELAY nor the write size: its levels against its first one."""
+    """Each factor that is neither NODELAY nor the write size: its levels against its fastest one."""
     head: list[str] = []
+    reasons: list[str] = []
     details: list[str] = []
+    ordered = sorted(points, key=lambda point: point.row.cell)
     for factor in factors:
         if factor in ("nodelay", "send-nodelay", "write-size") and len(factors) > 1:
             continue
         others = [other for other in factors if other != factor]
-        ordered = sorted(points, key=lambda point: point.row.cell)
-        groups = split(ordered, lambda point: point.trial.levels[factor])
-        base = _fastest(groups, others)
-        told = []
-        for level in groups:
-            if level != base:
-                effect = compare(groups[level], groups[base], GOODPUT, lambda point: cell_name(point, others))
-                told.append(_against(factor_text(factor, level), effect))
-        head.append(f"Most often the fastest: {factor_text(factor, base)}. Against it, {'; '.join(told)}.")
+        groups = split(ordered, lambda point: level_text(point, factor))
+        head.append(_levels_sentence(factor, groups, others))
         if "nodelay" in others:
-            for level, group in groups.items():
-                sentence = nodelay_sentence([(name, compare(*by_nodelay(cell), GOODPUT, lambda point: ""))
-                                             for name, cell in by_size(group)], "goodput")
-                if sentence:
-                    details.append(f"{factor_text(factor, level)}: {sentence}")
-        details += [_ranking(name, split(group, lambda point: point.trial.levels[factor]))
+            head += _nodelay_by_level(factor, groups)
+            reasons += [_inset(factor, level, segments_sentence(by_size(group))) for level, group in groups.items()]
+        details += [_ranking(name, split(group, lambda point: level_text(point, factor)))
                     for name, group in split(ordered, lambda point: cell_name(point, others)).items()]
-    head.append(modes_sentence(points, factors))
-    return Answer(tuple(filter(None, head)), tuple(filter(None, details)))
+    reasons.append(modes_sentence(points, factors))
+    return _answer(head, reasons, details)
+
+
+def _inset(factor: str, level: str, sentence: str) -> str:
+    """A sentence that holds for one level."""
+    return f"{factor_head(factor)} {level}: {sentence}" if sentence else ""
+
+
+def _nodelay_by_level(factor: str, groups: dict[str, list[Point]]) -> list[str]:
+    """What NODELAY does at each level, and for which write sizes that differs."""
+    effects = {level: {name: compare(*by_nodelay(cell), GOODPUT, lambda point: "") for name, cell in by_size(group)}
+               for level, group in groups.items()}
+    found = [_inset(factor, level, nodelay_sentence(list(cases.items()), "goodput"))
+             for level, cases in effects.items()]
+    sizes = dict.fromkeys(name for cases in effects.values() for name in cases)
+    told = {name: {effect.verdict for cases in effects.values() if (effect := cases.get(name)) is not None}
+            for name in sizes}
+    differ = [name for name, verdicts in told.items() if len(verdicts - {"few"}) > 1]
+    if differ:
+        found.append(f"So what NODELAY does depends on the {factor_head(factor)} with writes of {joined(differ)}.")
+    return found
+
+
+def _levels_sentence(factor: str, groups: dict[str, list[Point]], others: Sequence[str]) -> str:
+    """All the levels of a factor against the one that is the fastest in most contexts."""
+    base = _fastest(groups, others)
+    effects = {level: compare(group, groups[base], GOODPUT, lambda point: cell_name(point, others))
+               for level, group in groups.items() if level != base}
+    name = factor_head(factor)
+    if not any(effect is not None and effect.verdict in ("lower", "higher") for effect in effects.values()):
+        few = all(effect is not None and effect.verdict == "few" for effect in effects.values())
+        ratios = [effect.ratio for effect in effects.values() if effect is not None]
+        extent = f"; the others reach {number_text(min(ratios))}" if ratios else ""
+        if ratios and number_text(min(ratios)) != number_text(max(ratios)):
+            extent += f" to {number_text(max(ratios))}"
+        verdict = "too few trials to tell" if few else "no clear difference"
+        levels = joined([level_words(factor, level) for level in groups])
+        return (f"{name[0].upper()}{name[1:]}: {verdict} in goodput between {levels}"
+                + (f" ({level_words(factor, base)} is most often the fastest{extent} times that)." if ratios else "."))
+    told = "; ".join(_against(level_words(factor, level), effect) for level, effect in effects.items())
+    rates = [middle for cell in split(groups[base], lambda point: cell_name(point, others)).values()
+             for middle in [typical(cell, GOODPUT)] if middle is not None]
+    extent = " to ".join(dict.fromkeys(map(rate_text, (min(rates), max(rates)))))
+    return (f"{name[0].upper()}{name[1:]}: most often the fastest is {level_words(factor, base)} ({extent}). "
+            f"Against it, {told}.")
+
+
+def level_words(factor: str, level: str) -> str:
+    """A level as it stands in a sentence about its factor."""
+    return factor_text(factor, level) if factor == "cpus" else level
 
 
 def _fastest(groups: dict[str, list[Point]], others: Sequence[str]) -> str:
@@ -529,7 +545,7 @@ def _against(name: str, effect: Effect | None) -> str:
     if effect.verdict == "few":
         return f"{name} was tried too few times to tell ({extent})"
     if effect.verdict == "unclear":
-        return f"{name} makes no clear difference to goodput ({extent})"
+        return f"{name} makes no clear difference ({extent})"
     return f"{name} gives {'more' if effect.verdict == 'higher' else 'less'} goodput ({extent})"
 
 
