@@ -82,13 +82,55 @@ def interval_of_median(values: Sequence[float]) -> tuple[float, float]:
     return ordered[rank], ordered[-1 - rank]
 
 
-def interleave(arms: Mapping[str, Arm], rounds: int, shuffler: random.Random) -> dict[str, list[float]]:
-    """Runs every arm once a round, in shuffled order. Returns each arm's numbers in the order of the rounds."""
+def interleave(arms: Mapping[str, Arm], rounds: int, shuffler: random.Random,
+               before: Callable[[], object] = lambda: None) -> dict[str, list[float]]:
+    """Runs every arm once a round, in shuffled order; `before` is called before each.
+
+    Returns each arm's numbers in the order of the rounds.
+    """
     found: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(rounds):
         for name in shuffler.sample(sorted(arms), len(arms)):
+            before()
             found[name].append(arms[name]())
     return found
+
+
+class Quiet:
+    """Waits until nobody else works, and counts how often that was in vain.
+
+    Looks at /proc/stat for LOOK_S; all CPUs together may be busy for a tenth of one CPU. Never waits longer than
+    `patience_s` in all: on a machine that never rests the numbers are taken as they come, and the table says so.
+    """
+
+    LOOK_S: Final = 0.03
+    BUSY: Final = 0.1
+
+    def __init__(self, patience_s: float) -> None:
+        self.asked = 0
+        self.disturbed = 0
+        self._left_s = patience_s
+
+    def wait(self) -> None:
+        """Returns when it is quiet, or when the patience is used up."""
+        self.asked += 1
+        while self._busy() > self.BUSY:
+            self._left_s -= self.LOOK_S
+            if self._left_s <= 0:
+                self.disturbed += 1
+                return
+
+    def _busy(self) -> float:
+        """CPUs in use by anybody, on average over LOOK_S."""
+        before = self._busy_ticks()
+        time.sleep(self.LOOK_S)
+        return (self._busy_ticks() - before) / os.sysconf("SC_CLK_TCK") / self.LOOK_S
+
+    @staticmethod
+    def _busy_ticks() -> int:
+        user, nice, system, _, _, irq, softirq, steal = (
+            int(word) for word in Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9])
+        return user + nice + system + irq + softirq + steal
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> tuple[float, ...]:
@@ -102,13 +144,18 @@ def ratios(above: Sequence[float], below: Sequence[float]) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What every measurement needs: the program, the folder of the bare loops, a CPU, rounds, a seeded shuffler."""
+    """What every measurement needs: the program, a CPU, rounds, a seeded shuffler, a folder for files, some quiet."""
 
     tool: Path
     cpu: int
     rounds: int
     shuffler: random.Random
     folder: Path
+    quiet: Quiet
+
+    def interleave(self, arms: Mapping[str, Arm], times: float = 1.0) -> dict[str, list[float]]:
+        """`times` as many rounds as were asked for, at least 3."""
+        return interleave(arms, max(3, round(times * self.rounds)), self.shuffler, self.quiet.wait)
 
     @property
     def loops(self) -> Path:
@@ -162,7 +209,7 @@ def goodput_rows(bench: Bench) -> Iterator[Row]:
         for peer in PEERS:
             if peer.is_there():
                 arms[peer.name] = stack.enter_context(Server(peer, bulk(bench, length))).goodput
-        found = interleave(arms, bench.rounds, bench.shuffler)
+        found = bench.interleave(arms)
     for name in sorted(found):
         yield Row(f"goodput of {name}, 2 GiB in 128 KiB writes", "GB/s", tuple(value / 1e9 for value in found[name]))
     yield Row("goodput against the bare write/read loop", "ratio", ratios(found["tool"], found["bare"]), 0.97)
@@ -182,7 +229,7 @@ def sendfile_rows(bench: Bench) -> Iterator[Row]:
             server = stack.enter_context(Server(IPERF3, bulk(bench, length)))
             arms["iperf3 -Z"] = lambda: server.goodput(("-Z",))
             arms["iperf3 -Z -F"] = lambda: server.goodput(("-Z", "-F", str(file)))
-        found = interleave(arms, bench.rounds, bench.shuffler)
+        found = bench.interleave(arms)
     for name in sorted(found):
         yield Row(f"sendfile of {name}, 1 GiB", "GB/s", tuple(value / 1e9 for value in found[name]))
     for name in sorted(set(found) - {"tool"}):
@@ -210,8 +257,7 @@ def trial_rows(bench: Bench) -> Iterator[Row]:
             outcome = trial(bench, ("--congestion", CONGESTION, "--cpus", "same", *arguments))
             return outcome.wall_s * 1e3 - float(outcome.document["result"]["elapsed_ns"]) / 1e6
         return run
-    found = interleave({name: beyond(arguments) for name, arguments in settings.items()}, 2 * bench.rounds,
-                       bench.shuffler)
+    found = bench.interleave({name: beyond(arguments) for name, arguments in settings.items()}, 2)
     for name, values in found.items():
         yield Row(f"a trial beyond its transfer, {name}", "ms", tuple(values), 15.0, at_least=False)
 
@@ -251,8 +297,7 @@ def harness_rows(bench: Bench) -> Iterator[Row]:
         return sum(trial(bench, ("--bytes", "1M", "--congestion", CONGESTION, "--cpus", "same", "--nodelay", level)
                          ).wall_s for level in ("on", "off")) / 2
 
-    found = interleave({"few": lambda: run_s(few), "many": lambda: run_s(many), "alone": alone_s},
-                       max(3, bench.rounds // 3), bench.shuffler)
+    found = bench.interleave({"few": lambda: run_s(few), "many": lambda: run_s(many), "alone": alone_s}, 1 / 3)
     each = zip(found["few"], found["many"], found["alone"], strict=True)
     yield Row("the harness beyond the trial itself", "ms",
               tuple(((m - f) / (2 * (many - few)) - alone) * 1e3 for f, m, alone in each), 30.0, at_least=False)
@@ -261,8 +306,7 @@ def harness_rows(bench: Bench) -> Iterator[Row]:
 def log_rows(bench: Bench) -> Iterator[Row]:
     """The event log at 16 KiB writes: on against off."""
     length = ("--bytes", str(512 * MIB), "--write-size", "16K")
-    found = interleave({level: tool_goodput(bench, *length, "--log", level) for level in ("on", "off")},
-                       2 * bench.rounds, bench.shuffler)
+    found = bench.interleave({level: tool_goodput(bench, *length, "--log", level) for level in ("on", "off")}, 2)
     yield Row("goodput with the event log against without, 16 KiB writes", "ratio", ratios(found["on"], found["off"]),
               0.98)
 
@@ -270,10 +314,10 @@ def log_rows(bench: Bench) -> Iterator[Row]:
 def digest_rows(bench: Bench) -> Iterator[Row]:
     """The digest: content checked after the transfer, while it runs (beyond what is kept in memory), in samples."""
     write = ("--write-size", str(WRITE_BYTES), "--verify")
-    for size, length in (("64 MiB", 64 * MIB), ("2 GiB", 2 * GIB)):
+    for size, length in (("8 MiB", 8 * MIB), ("64 MiB", 64 * MIB), ("2 GiB", 2 * GIB)):
         arms = {mode: tool_goodput(bench, "--bytes", str(length), *write, mode) for mode in ("full", "sampled", "off")}
         where = trial(bench, ("--bytes", str(length), *write, "full")).document["result"]["verify"]["where"]
-        found = interleave(arms, bench.rounds, bench.shuffler)
+        found = bench.interleave(arms)
         yield Row(f"goodput with --verify full ({where}) against off, {size}", "ratio",
                   ratios(found["full"], found["off"]))
         yield Row(f"goodput with --verify sampled against off, {size}", "ratio",
@@ -316,6 +360,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="shuffle from this seed")
     parser.add_argument("--only", choices=list(CLAIMS), action="append", help="measure this alone; may be repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number as JSON")
+    parser.add_argument("--patience", type=float, default=60.0, metavar="SECONDS",
+                        help="wait at most so long, in all, for others to rest (default 60)")
     options = parser.parse_args(arguments)
     if options.rounds < 3:
         parser.error("--rounds: fewer than 3 rounds show no spread")
@@ -337,7 +383,7 @@ def _measure(options: argparse.Namespace) -> int:
         if first.get("status") != 0:
             raise BenchError(f"the first trial failed: {first.get('error')}")
         bench = Bench(tool, first["setting"]["placement"]["sender"][0], options.rounds, random.Random(options.seed),
-                      folder)
+                      folder, Quiet(options.patience))
         print(f"tinygram {first['version']}, {first['build']['compiler']}, {first['machine']['cpu_model']}, "
               f"Linux {first['machine']['kernel']}, {CONGESTION}, both ends on CPU {bench.cpu}, "
               f"load {os.getloadavg()[0]:.2f}")
@@ -345,6 +391,9 @@ def _measure(options: argparse.Namespace) -> int:
             print(f"absent, and so not measured: {package}; to add it: apt-get install -y {package.split()[0]}")
         print(f"{'claim':<62} {'unit':>5} {'asked':>8} {'median':>8}  95 % of median  (range)  n  verdict")
         rows = [*_rows(bench, options.only or list(CLAIMS))]
+        if bench.quiet.disturbed:
+            print(f"Somebody else was working before {bench.quiet.disturbed} of {bench.quiet.asked} measurements: "
+                  "repeat this on a quiet machine before you believe a verdict.")
     if options.json:
         options.json.write_text(json.dumps(_document(options, first, rows), indent=1) + "\n", encoding="utf-8")
     print("make report (asked: 120 s on 2 CPUs) and make test (asked: 5 minutes) tell their own time.")

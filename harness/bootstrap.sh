@@ -25,6 +25,7 @@ test   python3-hypothesis  module hypothesis
 test   python3-scipy       module scipy
 test   tcpdump             command tcpdump
 test   strace              command strace
+test   ethtool             command ethtool
 lint   gcc                 command gcc
 lint   clang               command clang
 lint   clang-format        command clang-format

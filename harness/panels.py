@@ -7,17 +7,17 @@ the trials of a cell fall into two modes, the cell is marked, so that no script 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from statistics import median
 from typing import Final
 
 from harness.schema import HarnessError
+from harness.stats import modes
 from harness.store import Trial
 from harness.summary import Row
 
-MODE_GAP: Final = 3.0
 PANELS_MAX: Final = 48
 
 Cell = str | int | float | None
@@ -63,24 +63,6 @@ Build = Callable[[Points, Sequence[str]], Table | None]
 # Numbers
 
 
-def modes(values: Iterable[float]) -> list[list[float]]:
-    """The values sorted, in two groups where they have two modes, else in one.
-
-    Rule: two modes are the two sides of a gap in the sorted values, where the upper neighbour is more than MODE_GAP (3)
-    times the lower one, and each side holds at least two values, or half of them. Of several such gaps the largest
-    ratio counts. So a lone value far away is an outlier, which moves no median. Zeros, which have no ratio, belong to
-    the lower side.
-    """
-    ordered = sorted(values)
-    n = len(ordered)
-    gaps = [(high / low, start) for start, (low, high) in enumerate(zip(ordered, ordered[1:]), 1)
-            if low > 0 and high / low > MODE_GAP and (min(start, n - start) >= 2 or n == 2)]
-    if not gaps:
-        return [ordered] if ordered else []
-    start = max(gaps)[1]
-    return [ordered[:start], ordered[start:]]
-
-
 def size_text(size: float) -> str:
     """Bytes as people write sizes: 100 B, 1448 B, 4.5 KiB, 4 MiB."""
     if size < 10240 and size % 512:
@@ -115,16 +97,24 @@ def sndbuf_places(points: Points) -> dict[str, float]:
 
 
 PLACEMENTS: Final = {"same": "both ends on one CPU", "split": "each end on its own CPU", "free": "placed by the kernel"}
-FACTOR_WORDS: Final = {"sndbuf": "SO_SNDBUF request", "rcvbuf": "SO_RCVBUF request", "mss": "MSS request",
-                       "nodelay": "NODELAY", "congestion": "congestion control", "write-size": "writes of",
-                       "send-with": "sent with"}
+FACTOR_HEADS: Final = {"sndbuf": "SO_SNDBUF", "send-sndbuf": "SO_SNDBUF", "rcvbuf": "SO_RCVBUF request",
+                       "mss": "MSS request", "nodelay": "NODELAY", "send-nodelay": "NODELAY",
+                       "congestion": "congestion control", "write-size": "write size", "send-with": "way of sending",
+                       "cpus": "placement"}
+
+
+def factor_head(factor: str) -> str:
+    """A factor as it is called in words."""
+    return FACTOR_HEADS.get(factor, factor)
 
 
 def factor_text(factor: str, level: str) -> str:
     """A level of a factor as it stands in a title."""
     if factor == "cpus":
         return PLACEMENTS.get(level, f"CPUs {level}")
-    return f"{FACTOR_WORDS.get(factor, factor)} {level}"
+    if factor in ("write-size", "send-with"):
+        return f"{'writes of' if factor == 'write-size' else 'sent with'} {level}"
+    return f"{factor_head(factor)} {level}"
 
 
 def _write_size_text(point: Point) -> str:

@@ -140,7 +140,8 @@ _EFFECTIVE_TYPES: Final = {"bool": "boolean", "size": "integer", "count": "integ
 
 def _requested(end: str) -> Field:
     return _object(end, f"what was asked for on the {end}; `auto` is: not set, the kernel decides", [
-        Field(option.name, "option", option.meaning, option.unit, nullable=False) for option in SOCKET_OPTIONS])
+        Field(option.name, "option", option.meaning, option.unit, nullable=False) for option in SOCKET_OPTIONS],
+        nullable=True)
 
 
 def _effective(end: str) -> Field:

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "harness" / "bootstrap.sh"
 NEEDED = ("sh", "env", "cat", "sort", "tr", "find", "head", "cc", "python3", "make", "git", "gnuplot", "tcpdump",
-          "strace")
+          "strace", "ethtool")
 
 
 class Machine:

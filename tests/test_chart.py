@@ -16,7 +16,7 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import chart, panels, summary
+from harness import chart, panels, stats, summary
 from harness.chart import Chart, ChartError
 from harness.experiment import Experiment
 from harness.store import Trial
@@ -347,12 +347,12 @@ def test_percentiles_choose_few_panels_and_count_what_they_show(tmp_path: Path) 
     ([1.0, 2.0, 4.0, 8.0, 16.0], [[1.0, 2.0, 4.0, 8.0, 16.0]]),
 ])
 def test_modes(values: list[float], groups: list[list[float]]) -> None:
-    assert panels.modes(values) == groups
+    assert stats.modes(values) == groups
 
 
 @given(st.lists(st.floats(min_value=0, max_value=1e12, allow_nan=False), max_size=20))
 def test_modes_lose_nothing(values: list[float]) -> None:
-    found = panels.modes(values)
+    found = stats.modes(values)
     assert sum(found, []) == sorted(values)
     assert len(found) <= 2 and all(found)
 

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from harness import cli, experiment, plan, store, summary
@@ -296,3 +297,64 @@ def test_machine_of_a_run(harness: Callable[..., int], toml: Toml, results: Path
     stored = json.loads((only_run(results) / "machine.json").read_text())
     assert stored["version"] == "0.1.0"
     assert stored["kernel"] == os.uname().release
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# with the program itself
+
+
+def test_an_experiment_with_the_program_itself(program: Path, toml: Toml, results: Path) -> None:
+    """Every level took effect, everything arrived, and every document keeps to the JSON Schema."""
+    schema = json.loads((ROOT / "harness" / "tinygram-1.schema.json").read_text())
+    path = toml(("blocks = 3", "blocks = 1"), ("question =", 'events = "all"\nquestion ='))
+    assert cli.main(["run", str(path), "--tool", str(program), "--results", str(results), "--no-report"]) == 0
+    run = store.read(only_run(results))
+    for trial, row in zip(run.trials, summary.rows(run.trials), strict=True):
+        jsonschema.validate(trial.document, schema)
+        assert row.nodelay == trial.levels["nodelay"]
+        assert row.sndbuf_requested_bytes == {"4K": "4096", "auto": "auto"}[trial.levels["sndbuf"]]
+        if trial.levels["sndbuf"] == "4K":
+            assert row.sndbuf_effective_bytes == 8192
+        assert row.verified is True
+        assert row.bytes is not None and row.bytes > 0 and row.elapsed_s is not None
+        assert row.goodput_bytes_per_s == pytest.approx(row.bytes / row.elapsed_s)
+        assert row.elapsed_s < trial.wall_s
+        header = (run.folder / "events" / f"{trial.trial}.tsv").read_text().splitlines()
+        assert header[0] == "# tinygram events 1"
+
+
+def test_an_interruption_leaves_no_process(program: Path, toml: Toml, results: Path) -> None:
+    path = toml(("10ms", "10s"))
+    process = subprocess.Popen([sys.executable, "-m", "harness", "run", str(path), "--tool", str(program),
+                                "--results", str(results)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    groups: set[int] = set()
+    deadline = time.monotonic() + 30
+    while not groups and time.monotonic() < deadline:
+        groups = set(children(process.pid))
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert "0 of 12 trials are kept" in said
+    assert groups
+    for group in groups:
+        with pytest.raises(ProcessLookupError):
+            os.killpg(group, 0)
+
+
+def children(parent: int) -> Iterator[int]:
+    """Running tinygram children of a process; each leads its own group."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = stat.read_text().rpartition(")")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(rest.split()[1]) == parent and name.partition("(")[2] == "tinygram" and "pair" in cmdline(stat.parent):
+            yield int(stat.parent.name)
+
+
+def cmdline(process: Path) -> list[str]:
+    try:
+        return (process / "cmdline").read_text().split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []

@@ -20,7 +20,7 @@ STANDARD = sorted(experiment.EXPERIMENTS.glob("*.toml"))
 HEAD = 'question = "Why?"\n[workload]\nbytes = "1M"\n'
 
 
-@pytest.mark.parametrize("path", STANDARD, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", STANDARD, ids=[path.stem for path in STANDARD])
 def test_standard_experiments_are_sound(path: Path) -> None:
     loaded = experiment.load(path, charts=chart.KINDS)
     assert loaded.question.endswith("?")

@@ -12,7 +12,7 @@ from typing import Any
 import hypothesis.strategies as st
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from harness import schema
 from harness.schema import DOCUMENT, Field
@@ -75,6 +75,7 @@ def places(node: Any) -> Iterator[tuple[Any, Any]]:
 CHANGES = st.sampled_from(["delete", "add", "null", True, -1, 3, 2.5, "text", [], {}, ["x"], {"x": 1}])
 
 
+@settings(max_examples=400)
 @given(place=st.integers(0, 10 ** 6), change=CHANGES)
 def test_problems_agree_with_the_json_schema(place: int, change: Any) -> None:
     """The check that runs on every trial finds a change wrong exactly where the JSON Schema does."""
@@ -107,6 +108,13 @@ def test_a_problem_is_a_sentence(document: dict[str, Any], path: str, value: Any
         node = node[key]
     node[last] = value
     assert schema.problems(document) == [said]
+
+
+def test_a_point_has_two_numbers(document: dict[str, Any]) -> None:
+    for point, said in (([0.5], "has 1 items but must have 2"), ([0.5, 1, 2], "has 3 items but must have 2")):
+        document["result"]["latency_ns"]["curve"] = [[0, 1], point]
+        assert schema.problems(document) == [f"result.latency_ns.curve[1] {said}"]
+        assert not VALIDATOR.is_valid(document)
 
 
 def test_missing_and_unknown_keys_are_named(document: dict[str, Any]) -> None:

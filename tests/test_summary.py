@@ -62,6 +62,24 @@ def test_values_of_a_row(document: dict[str, Any]) -> None:
     assert summary.row(trial(document)).nodelay == "off"
 
 
+def test_every_column_reads_what_it_is_named_after(document: dict[str, Any]) -> None:
+    """Each number of the result is made another one, so that no two columns can be mixed up."""
+    result = document["result"]
+    for place, distribution in enumerate(("latency_ns", "in_write_ns", "in_flight_ns")):
+        for step, quantile in enumerate(("p50", "p90", "p99", "max")):
+            result[distribution][quantile] = (10 * place + step + 1) * 1_000_000_000
+    numbers = ("bytes", "elapsed_ns", "write_ns", "write_blocked_ns", "writes", "reads", "data_segments",
+               "retransmits", "cpu_sender_ns", "cpu_receiver_ns")
+    for step, name in enumerate(numbers):
+        result[name] = (100 + step) * (1_000_000_000 if name.endswith("_ns") else 1)
+    result |= {"goodput_bytes_per_s": 1.5, "start": {"goodput_bytes_per_s": 2.5}, "rest": {"goodput_bytes_per_s": 3.5}}
+    row = summary.row(trial(document))
+    assert [row.latency_p50_s, row.latency_p90_s, row.latency_p99_s, row.latency_max_s] == [1, 2, 3, 4]
+    assert [row.in_write_p50_s, row.in_flight_p50_s] == [11, 21]
+    assert [getattr(row, name.replace("_ns", "_s")) for name in numbers] == list(range(100, 100 + len(numbers)))
+    assert [row.goodput_bytes_per_s, row.start_goodput_bytes_per_s, row.rest_goodput_bytes_per_s] == [1.5, 2.5, 3.5]
+
+
 def test_a_zero_is_a_value_and_null_is_none(document: dict[str, Any]) -> None:
     assert summary.row(trial(document)).retransmits == 0
     document["result"]["retransmits"] = None
@@ -78,7 +96,7 @@ def test_without_tcp_what_tcp_knows_is_missing(document: dict[str, Any]) -> None
 def test_a_failed_trial_is_a_row_too() -> None:
     row = summary.row(trial(schema.empty_document(3, "no.", [])))
     assert (row.status, row.id) == (3, "nodelay=on")
-    assert row.goodput_bytes_per_s is None and row.latency_p99_s is None
+    assert {name for name in PROMISED if getattr(row, name) is not None} == {"trial", "block", "cell", "id", "status"}
 
 
 def test_the_order_is_that_of_the_trials(document: dict[str, Any]) -> None:

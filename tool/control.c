@@ -77,7 +77,7 @@ code_options(struct codec *codec, struct sockopt_values *values)
 
     for (int i = 0; i < WIRE_OPTIONS; i++) {
         struct sockopt_value *value = i < SOCKOPT_COUNT ? &values->of[i] : &unused;
-        uint64_t known = value->known;
+        uint64_t known = codec->decodes ? 0 : value->known; /* decoding: what stands there is not a value yet */
         code_number(codec, &known);
         code_number(codec, &value->number);
         code_text(codec, value->text, sizeof value->text);
@@ -89,7 +89,7 @@ code_options(struct codec *codec, struct sockopt_values *values)
 static void
 code_tcpinfo(struct codec *codec, struct tcpinfo *info)
 {
-    uint64_t known = info->known;
+    uint64_t known = codec->decodes ? 0 : info->known;
 
     code_number(codec, &known);
     for (int i = 0; i < TCPINFO_FIELDS_MAX; i++)

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
 #include "histogram.h"
@@ -81,32 +82,63 @@ summarise(const struct distribution *from, struct sums sums, struct quantiles *r
     draw_curve(from, result);
 }
 
+/* Sorts by the bytes of the values, least significant first: the time is linear and the same for every order.
+ * Returns 0, or -1 when there is no memory for a second array. */
 static int
-compare(const void *a, const void *b)
+sort(uint64_t *values, size_t count)
 {
-    uint64_t left = *(const uint64_t *)a;
-    uint64_t right = *(const uint64_t *)b;
-    return (left > right) - (left < right);
+    uint64_t *from = values;
+    uint64_t *spare = malloc(count * sizeof *spare);
+    uint64_t all = 0; /* bytes in which no value differs from 0 need no pass */
+
+    if (spare == NULL)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        all |= values[i];
+    uint64_t *to = spare;
+    for (unsigned shift = 0; shift < 64 && all >> shift != 0; shift += 8) {
+        size_t start[257] = {0};
+        for (size_t i = 0; i < count; i++)
+            start[(from[i] >> shift & 0xff) + 1]++;
+        for (size_t digit = 0; digit < 256; digit++)
+            start[digit + 1] += start[digit];
+        for (size_t i = 0; i < count; i++)
+            to[start[from[i] >> shift & 0xff]++] = from[i];
+        uint64_t *last = from;
+        from = to;
+        to = last;
+    }
+    if (from != values)
+        memcpy(values, from, count * sizeof *values);
+    free(spare);
+    return 0;
+}
+
+/* Summarises through a histogram: for values too many to be sorted. */
+static void
+summarise_many(const uint64_t *values, size_t count, struct quantiles *result)
+{
+    static struct histogram histogram; /* too large for a stack; only the reporting thread comes here */
+
+    histogram_clear(&histogram);
+    for (size_t i = 0; i < count; i++)
+        histogram_add(&histogram, values[i]);
+    quantiles_of_histogram(&histogram, result);
 }
 
 void
 quantiles_of(uint64_t *values, size_t count, struct quantiles *result)
 {
-    if (count > QUANTILE_EXACT_MAX) {
-        static struct histogram histogram; /* too large for a stack; only the reporting thread comes here */
-        histogram_clear(&histogram);
-        for (size_t i = 0; i < count; i++)
-            histogram_add(&histogram, values[i]);
-        quantiles_of_histogram(&histogram, result);
+    struct sums sums = {0, 0};
+
+    if (count > QUANTILE_EXACT_MAX || (count > 0 && sort(values, count) != 0)) {
+        summarise_many(values, count, result);
         return;
     }
-    struct sums sums = {0, 0};
     for (size_t i = 0; i < count; i++) {
         sums.values += (double)values[i];
         sums.squares += (double)values[i] * (double)values[i];
     }
-    if (count > 0)
-        qsort(values, count, sizeof values[0], compare);
     summarise(&(struct distribution){.sorted = values, .count = count}, sums, result);
 }
 

@@ -38,7 +38,7 @@ uint64_t quantile_rank(double quantile, uint64_t count);
 
 /* Summarises `values[count]`: exact up to QUANTILE_EXACT_MAX values, which are sorted in place; from a
  * histogram beyond. */
-#define QUANTILE_EXACT_MAX ((size_t)1 << 17)
+#define QUANTILE_EXACT_MAX ((size_t)1 << 20)
 void quantiles_of(uint64_t *values, size_t count, struct quantiles *result);
 
 struct histogram;
