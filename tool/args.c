@@ -20,19 +20,19 @@ struct choice {
     int value;
 };
 
-static const struct choice send_with_choices[] = {{"write", SEND_WRITE},       {"writev", SEND_WRITEV},
-                                                  {"sendmsg", SEND_SENDMSG},   {"sendfile", SEND_SENDFILE},
-                                                  {"splice", SEND_SPLICE},     {"zerocopy", SEND_ZEROCOPY},
+static const struct choice send_with_choices[] = {{"write", SEND_WRITE},
+                                                  {"writev", SEND_WRITEV},
+                                                  {"sendmsg", SEND_SENDMSG},
+                                                  {"sendfile", SEND_SENDFILE},
+                                                  {"splice", SEND_SPLICE},
+                                                  {"zerocopy", SEND_ZEROCOPY},
                                                   {NULL, 0}};
 static const struct choice family_choices[] = {{"inet", AF_INET}, {"inet6", AF_INET6}, {"unix", AF_UNIX}, {NULL, 0}};
 static const struct choice wait_choices[] = {{"block", WAIT_BLOCK}, {"spin", WAIT_SPIN}, {NULL, 0}};
 static const struct choice concurrency_choices[] = {
     {"fork", CONCURRENCY_FORK}, {"poll", CONCURRENCY_POLL}, {"thread", CONCURRENCY_THREAD}, {NULL, 0}};
-static const struct choice verify_choices[] = {{"auto", VERIFY_AUTO},
-                                               {"full", VERIFY_FULL},
-                                               {"sampled", VERIFY_SAMPLED},
-                                               {"off", VERIFY_OFF},
-                                               {NULL, 0}};
+static const struct choice verify_choices[] = {
+    {"auto", VERIFY_AUTO}, {"full", VERIFY_FULL}, {"sampled", VERIFY_SAMPLED}, {"off", VERIFY_OFF}, {NULL, 0}};
 
 static const struct choice factor_choices[] = {{"sndbuf", FACTOR_SNDBUF},
                                                {"rcvbuf", FACTOR_RCVBUF},
@@ -396,7 +396,8 @@ const struct args_row args_table[] = {
 
     {"max-stalls", "N", "limit", NULL, SENDS, parse_limit, FIELD(limits.max_stalls),
      "Status 5 when more exchanges, messages or chunks sat on a kernel timer."},
-    {"max-p50", "T", "limit", NULL, SENDS, parse_time, FIELD(limits.max_p50_ns), "Status 5 when the median latency is above T."},
+    {"max-p50", "T", "limit", NULL, SENDS, parse_time, FIELD(limits.max_p50_ns),
+     "Status 5 when the median latency is above T."},
     {"max-p99", "T", "limit", NULL, SENDS, parse_time, FIELD(limits.max_p99_ns),
      "Status 5 when the 99th percentile of the latency is above T."},
     {"min-goodput", "SIZE", "limit", NULL, SENDS, parse_size, FIELD(limits.min_goodput),
@@ -439,9 +440,8 @@ args_choice(const char *name, int value)
     static const struct {
         const char *name;
         const struct choice *choices;
-    } lists[] = {{"send-with", send_with_choices}, {"family", family_choices},           {"wait", wait_choices},
-                 {"verify", verify_choices},       {"schedule", schedule_choices},
-                 {"factor", factor_choices},
+    } lists[] = {{"send-with", send_with_choices},    {"family", family_choices},     {"wait", wait_choices},
+                 {"verify", verify_choices},          {"schedule", schedule_choices}, {"factor", factor_choices},
                  {"concurrency", concurrency_choices}};
 
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)

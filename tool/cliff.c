@@ -159,8 +159,10 @@ measure(const struct search *search, const struct config *config, uint64_t value
             return err_set(outcome.status, "at %" PRIu64 ": %s", value, outcome.error);
         speed[i] = speed_of(search, &outcome.result);
         if (!isfinite(speed[i]))
-            return err_set(STATUS_FAILED, "at %" PRIu64 ": a trial of %" PRIu64 " bytes has no speed; use a longer "
-                                          "--duration", value, outcome.result.whole.bytes);
+            return err_set(STATUS_FAILED,
+                           "at %" PRIu64 ": a trial of %" PRIu64 " bytes has no speed; use a longer "
+                           "--duration",
+                           value, outcome.result.whole.bytes);
         for (int m = 0; m < STALL_MECHANISMS && outcome.result.stalls.count != MISSING; m++)
             by_mechanism[m] += outcome.result.stalls.by_mechanism[m];
         point->segment_bytes = outcome.result.bytes_per_segment;
@@ -369,8 +371,8 @@ print_map(const struct search *search)
 {
     char text[3][UNITS_TEXT_BYTES];
 
-    printf("%10s %10s  %11s  %11s to %-11s %7s  map (logarithmic)\n", args_choice("factor", search->config.cliff.factor),
-           "in effect", "median", "slowest", "fastest", "stalls");
+    printf("%10s %10s  %11s  %11s to %-11s %7s  map (logarithmic)\n",
+           args_choice("factor", search->config.cliff.factor), "in effect", "median", "slowest", "fastest", "stalls");
     for (size_t i = 0; i < search->points; i++) {
         const struct point *point = &search->point[i];
         char effective[24] = "-";

@@ -29,8 +29,8 @@ enum verify { VERIFY_AUTO, VERIFY_FULL, VERIFY_SAMPLED, VERIFY_OFF };
 
 /* An exchange, a stream: how it is paced. */
 struct pacing {
-    uint64_t count;       /* exchanges or messages; MISSING: --duration decides */
-    double rate;          /* a second; 0: a closed loop */
+    uint64_t count;        /* exchanges or messages; MISSING: --duration decides */
+    double rate;           /* a second; 0: a closed loop */
     uint64_t think_min_ns; /* between two exchanges: a random time between these */
     uint64_t think_max_ns;
     int schedule; /* enum schedule_kind */

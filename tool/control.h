@@ -56,13 +56,13 @@ struct wire_hello {
     uint64_t events_max;
     uint64_t sample_every_ns; /* MISSING: no samples */
     uint64_t timeout_ns;
-    uint64_t cpu;          /* to pin the receiver to; MISSING: anywhere */
-    uint64_t workload;     /* enum workload_kind */
-    uint64_t stamps;       /* 1: kernel timestamps of what arrives */
+    uint64_t cpu;            /* to pin the receiver to; MISSING: anywhere */
+    uint64_t workload;       /* enum workload_kind */
+    uint64_t stamps;         /* 1: kernel timestamps of what arrives */
     uint64_t rearm_quickack; /* 1: before each read */
     uint64_t rcvbuf_late;    /* 1: SO_RCVBUF on the accepted socket */
-    struct pattern pattern; /* of an exchange; else all 0 */
-    uint64_t boot_high;    /* of the kernel's boot_id: one clock or two? */
+    struct pattern pattern;  /* of an exchange; else all 0 */
+    uint64_t boot_high;      /* of the kernel's boot_id: one clock or two? */
     uint64_t boot_low;
     struct sockopt_values receiver; /* requested */
 };
@@ -70,9 +70,9 @@ struct wire_hello {
 /* WELCOME, READY and DONE: how the receiver fares. `text` is its sentence when status is not 0. */
 struct wire_reply {
     uint64_t status;
-    uint64_t same_clock;      /* WELCOME: both ends run under one kernel */
-    struct endpoint data;     /* WELCOME: connect here */
-    uint64_t interrupted;     /* DONE */
+    uint64_t same_clock;  /* WELCOME: both ends run under one kernel */
+    struct endpoint data; /* WELCOME: connect here */
+    uint64_t interrupted; /* DONE */
     char text[ERR_TEXT_BYTES];
 };
 

@@ -90,8 +90,10 @@ cpus_choose(struct cpus *cpus)
             sibling = cpu;
     }
     if (sibling == CPU_ANY)
-        return err_set(STATUS_REFUSED, "--cpus split needs two CPUs and this process may use only CPU %d; "
-                                       "use --cpus same", first);
+        return err_set(STATUS_REFUSED,
+                       "--cpus split needs two CPUs and this process may use only CPU %d; "
+                       "use --cpus same",
+                       first);
     cpus->receiver = sibling;
     return 0;
 }

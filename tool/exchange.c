@@ -445,8 +445,7 @@ receive_step(struct receiving *receiving, uint64_t units)
     for (; units > 0; units--) {
         while (receiving->missing == 0)
             next_stretch(receiving);
-        enum step step =
-            receiving->replying ? write_reply(receiving, &tries) : read_request(receiving, &tries);
+        enum step step = receiving->replying ? write_reply(receiving, &tries) : read_request(receiving, &tries);
         if (step != STEP_MORE)
             return step;
     }

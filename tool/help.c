@@ -33,7 +33,8 @@ static const struct {
 static const struct {
     const char *name;
     const char *title;
-} groups[] = {{"workload", "Workload"}, {"setting", "Setting"}, {"limit", "Limits (status 5)"}, {"output", "Output"}, {"receiver", "Receiver (recv)"}, {"cliff", "Cliff"}};
+} groups[] = {{"workload", "Workload"}, {"setting", "Setting"},          {"limit", "Limits (status 5)"},
+              {"output", "Output"},     {"receiver", "Receiver (recv)"}, {"cliff", "Cliff"}};
 
 #define GROUPS (sizeof groups / sizeof groups[0])
 

@@ -12,7 +12,8 @@
 static int
 unjudged(const char *limit)
 {
-    return err_set(STATUS_FAILED, "--%s cannot be judged: the trial recorded nothing that tells it; use --log on", limit);
+    return err_set(STATUS_FAILED, "--%s cannot be judged: the trial recorded nothing that tells it; use --log on",
+                   limit);
 }
 
 /* Who is to blame, in words: the mechanism that stalled most, or nobody in particular. */
@@ -76,10 +77,10 @@ check_segments(const struct limits *limits, const struct result *result)
         return unjudged("max-segments-per-message");
     if (result->segments_per_message <= limits->max_segments_per_message)
         return 0;
-    return err_set(STATUS_LIMIT, "--max-segments-per-message %g was passed: %.3f (%" PRIu64 " data segments for %" PRIu64
-                                 " messages)",
-                   limits->max_segments_per_message, result->segments_per_message, result->data_segments,
-                   result->messages);
+    return err_set(
+        STATUS_LIMIT,
+        "--max-segments-per-message %g was passed: %.3f (%" PRIu64 " data segments for %" PRIu64 " messages)",
+        limits->max_segments_per_message, result->segments_per_message, result->data_segments, result->messages);
 }
 
 int

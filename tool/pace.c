@@ -31,8 +31,7 @@ random_unit(struct random *random)
 struct schedule
 schedule_begin(enum schedule_kind kind, double per_second, uint64_t burst, uint64_t seed)
 {
-    return (struct schedule){
-        .kind = kind, .interval_ns = 1e9 / per_second, .burst = burst, .random = {.state = seed}};
+    return (struct schedule){.kind = kind, .interval_ns = 1e9 / per_second, .burst = burst, .random = {.state = seed}};
 }
 
 uint64_t

@@ -178,20 +178,25 @@ pattern_parse(const char *text, struct pattern *pattern)
     if (nested)
         cursor.at++;
     if (text[cursor.at] != '\0')
-        return refuse(&cursor, cursor.at, text[cursor.at] == ')' ? "there is no opening parenthesis for this"
-                                                                 : "a comma was expected between two items");
+        return refuse(&cursor, cursor.at,
+                      text[cursor.at] == ')' ? "there is no opening parenthesis for this"
+                                             : "a comma was expected between two items");
     struct pattern_sum sum = pattern_sum(pattern);
     if (sum.replies == 0)
-        return err_set(STATUS_USAGE, "pattern '%.100s' has no read: without a reply (such as r1) an exchange never ends",
-                       text);
+        return err_set(STATUS_USAGE,
+                       "pattern '%.100s' has no read: without a reply (such as r1) an exchange never ends", text);
     if (sum.writes == 0)
-        return err_set(STATUS_USAGE, "pattern '%.100s' has no write: without a request (such as w100) nothing is "
-                                     "exchanged", text);
+        return err_set(STATUS_USAGE,
+                       "pattern '%.100s' has no write: without a request (such as w100) nothing is "
+                       "exchanged",
+                       text);
     if (!pattern_is_sound(pattern))
         return err_set(STATUS_USAGE, "pattern '%.100s' moves more than 1 GiB in one exchange", text);
     if (pattern->outstanding > 1 && !request_comes_first(pattern))
-        return err_set(STATUS_USAGE, "pattern '%.100s': with several exchanges outstanding, all writes of one come "
-                                     "before its first read: k8(w100,w400,r1)", text);
+        return err_set(STATUS_USAGE,
+                       "pattern '%.100s': with several exchanges outstanding, all writes of one come "
+                       "before its first read: k8(w100,w400,r1)",
+                       text);
     return 0;
 }
 
@@ -261,7 +266,8 @@ pattern_check_deadlock(const struct pattern *pattern, uint64_t reply_room_bytes)
     if (pattern->outstanding == 1 || pattern->outstanding * sum.reply_bytes <= reply_room_bytes)
         return 0;
     return err_set(STATUS_USAGE,
-                   "this pattern can deadlock: %" PRIu64 " outstanding replies of %" PRIu64 " bytes do not fit into the "
+                   "this pattern can deadlock: %" PRIu64 " outstanding replies of %" PRIu64
+                   " bytes do not fit into the "
                    "%" PRIu64 " bytes that lie between the receiver's write and the sender's read, so the receiver may "
                    "wait for the sender to read while the sender waits for the receiver to read; ask for fewer "
                    "outstanding exchanges, shorter replies or larger --recv-sndbuf and --send-rcvbuf",

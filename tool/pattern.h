@@ -21,14 +21,14 @@
 #define PATTERN_OUTSTANDING_MAX UINT64_C(4096)
 
 enum pattern_kind {
-    PATTERN_WRITE,    /* bytes */
-    PATTERN_MORE,     /* bytes */
-    PATTERN_GATHER,   /* bytes: a part of a writev; `joined` is false on its last part */
+    PATTERN_WRITE,  /* bytes */
+    PATTERN_MORE,   /* bytes */
+    PATTERN_GATHER, /* bytes: a part of a writev; `joined` is false on its last part */
     PATTERN_CORK,
     PATTERN_UNCORK,
     PATTERN_QUICKACK,
-    PATTERN_PAUSE,    /* ns */
-    PATTERN_REPLY,    /* bytes */
+    PATTERN_PAUSE, /* ns */
+    PATTERN_REPLY, /* bytes */
     PATTERN_KINDS
 };
 

@@ -21,8 +21,8 @@ struct receive_plan {
     bool log;
     bool spin;
     bool stamps;
-    bool rearms;      /* TCP_QUICKACK is set again before each read */
-    bool rcvbuf_late; /* SO_RCVBUF is set on the accepted socket, not on the listener */
+    bool rearms;            /* TCP_QUICKACK is set again before each read */
+    bool rcvbuf_late;       /* SO_RCVBUF is set on the accepted socket, not on the listener */
     struct pattern pattern; /* of an exchange */
     uint64_t events_max;
     uint64_t sample_every_ns; /* or MISSING */
@@ -43,10 +43,10 @@ struct receiving {
     struct event_log samples; /* of struct sample */
     uint64_t next_sample_ns;
 
-    uint64_t item;      /* exchange: the pattern's item that is due */
-    uint64_t missing;   /* exchange: bytes of the request that are still to be read, */
-    bool replying;      /* or of the reply that are still to be written */
-    bool rearms;        /* exchange: TCP_QUICKACK is set again before each read of this request */
+    uint64_t item;    /* exchange: the pattern's item that is due */
+    uint64_t missing; /* exchange: bytes of the request that are still to be read, */
+    bool replying;    /* or of the reply that are still to be written */
+    bool rearms;      /* exchange: TCP_QUICKACK is set again before each read of this request */
     unsigned char *reply;
 
     struct half half;

@@ -11,9 +11,9 @@
 #include "config.h"
 #include "json.h"
 #include "machine.h"
+#include "pace.h"
 #include "sockopt.h"
 #include "tcpinfo.h"
-#include "pace.h"
 #include "version.h"
 #include "workload.h"
 
@@ -65,9 +65,10 @@ write_workload(struct json *json, const struct trial *trial)
     json_count(json, "message_size", config->stream_text != NULL ? config->message_size : MISSING);
     json_count(json, "count", transfers ? MISSING : pacing->count);
     json_real(json, "rate_per_s", pacing->rate > 0 ? pacing->rate : (double)NAN);
-    json_text(json, "schedule", pacing->rate <= 0 ? NULL
-                                : pacing->schedule == SCHEDULE_BURST ? "burst"
-                                                                     : args_choice("schedule", pacing->schedule));
+    json_text(json, "schedule",
+              pacing->rate <= 0                    ? NULL
+              : pacing->schedule == SCHEDULE_BURST ? "burst"
+                                                   : args_choice("schedule", pacing->schedule));
     json_count(json, "burst", pacing->rate > 0 && pacing->schedule == SCHEDULE_BURST ? pacing->burst : MISSING);
     json_count(json, "think_min_ns", pacing->think_max_ns > 0 ? pacing->think_min_ns : MISSING);
     json_count(json, "think_max_ns", pacing->think_max_ns > 0 ? pacing->think_max_ns : MISSING);
@@ -531,13 +532,14 @@ record_write_events(FILE *stream, const struct trial *trial)
 
     for (uint64_t i = 0; i < trial->connections; i++)
         begin_ns = clock_earlier_ns(begin_ns, trial->sender[i].half.first_ns);
-    fprintf(stream, "# tinygram events 1\n"
-                    "# times: ns of CLOCK_MONOTONIC since the first write; offset_bytes: bytes of the connection so far\n"
-                    "# write: time_ns before and end_ns after the sending call; read and tcp_info: time_ns after the call\n"
-                    "# exchange: its beginning and end, offset_bytes is its number, from 1\n"
-                    "# sched, device, ack: the kernel's stamps of the byte before offset_bytes at the sender; arrive: at the "
-                    "receiver\n"
-                    "end\tconnection\tkind\ttime_ns\tend_ns\toffset_bytes");
+    fprintf(stream,
+            "# tinygram events 1\n"
+            "# times: ns of CLOCK_MONOTONIC since the first write; offset_bytes: bytes of the connection so far\n"
+            "# write: time_ns before and end_ns after the sending call; read and tcp_info: time_ns after the call\n"
+            "# exchange: its beginning and end, offset_bytes is its number, from 1\n"
+            "# sched, device, ack: the kernel's stamps of the byte before offset_bytes at the sender; arrive: at the "
+            "receiver\n"
+            "end\tconnection\tkind\ttime_ns\tend_ns\toffset_bytes");
     for (int field = 0; samples && field < tcpinfo_count(); field++)
         fprintf(stream, "\t%s", tcpinfo_name(field));
     fputc('\n', stream);
@@ -570,6 +572,6 @@ record_write_hgrm(FILE *stream, const struct result *result)
             "#[Mean    = %12.3f, StdDeviation   = %12.3f]\n"
             "#[Max     = %12.3f, Total count    = %12" PRIu64 "]\n"
             "#[Buckets = %12d, SubBuckets     = %12d]\n",
-            latency->mean / 1e3, latency->deviation / 1e3,
-            latency->count > 0 ? (double)latency->max / 1e3 : 0.0, latency->count, 64, 128);
+            latency->mean / 1e3, latency->deviation / 1e3, latency->count > 0 ? (double)latency->max / 1e3 : 0.0,
+            latency->count, 64, 128);
 }

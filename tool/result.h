@@ -28,11 +28,11 @@ struct result {
     uint64_t checked_bytes;
     int checked_inline; /* 1 between the reads, 0 after the last, -1 not checked */
 
-    struct quantiles latency;   /* chunk or message: before its write to after the read that had its last byte;
-                                   exchange: its beginning to the end of its last reply, the first few left out */
-    struct quantiles latency_planned; /* of a schedule: from the planned beginning instead */
-    struct quantiles lateness;        /* of a schedule: actual minus planned beginning */
-    int kept_schedule;                /* 1: the sender kept it, 0: it fell behind, -1: there was none */
+    struct quantiles latency;           /* chunk or message: before its write to after the read that had its last byte;
+                                           exchange: its beginning to the end of its last reply, the first few left out */
+    struct quantiles latency_planned;   /* of a schedule: from the planned beginning instead */
+    struct quantiles lateness;          /* of a schedule: actual minus planned beginning */
+    int kept_schedule;                  /* 1: the sender kept it, 0: it fell behind, -1: there was none */
     uint64_t first_ns[EXCHANGES_APART]; /* the first exchanges, one by one */
     uint64_t first_count;
     struct quantiles in_write;  /* chunk: inside the sending call */
@@ -48,7 +48,7 @@ struct result {
 
     struct stalls stalls;
     uint64_t effective[2]; /* SO_SNDBUF of the sender, SO_RCVBUF of the receiver at the end; MISSING: unknown */
-    uint64_t messages; /* exchanges, messages or chunks */
+    uint64_t messages;     /* exchanges, messages or chunks */
     double segments_per_message;
 
     uint64_t reply_bytes, reply_reads, reply_writes; /* exchange */

@@ -36,15 +36,15 @@ struct sending {
     uint64_t stop_ns;     /* when --duration ends; MISSING: never */
     uint64_t deadline_ns; /* when the trial is given up */
 
-    struct event_log writes;    /* of struct write_event */
-    struct event_log exchanges; /* of struct write_event: number (from 1), start and end of each exchange */
-    struct event_log planned;   /* of uint64_t: when each message or exchange should have begun; a schedule only */
-    struct event_log stamps;    /* of struct stamp */
+    struct event_log writes;     /* of struct write_event */
+    struct event_log exchanges;  /* of struct write_event: number (from 1), start and end of each exchange */
+    struct event_log planned;    /* of uint64_t: when each message or exchange should have begun; a schedule only */
+    struct event_log stamps;     /* of struct stamp */
     struct histogram *durations; /* of all exchanges behind the first few, in fixed memory */
     struct exchange *exchange;
     struct schedule schedule;
-    uint64_t begin_ns; /* of the schedule */
-    uint64_t units_done; /* exchanges or messages */
+    uint64_t begin_ns;        /* of the schedule */
+    uint64_t units_done;      /* exchanges or messages */
     struct event_log samples; /* of struct sample */
     uint64_t next_sample_ns;
 

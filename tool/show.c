@@ -53,10 +53,10 @@ show_option(FILE *stream, const struct trial *trial, enum sockopt option)
     const char *effect = row->kind == SOCKOPT_TEXT      ? found->text
                          : row->kind == SOCKOPT_BOOLEAN ? (found->number ? "on" : "off")
                                                         : count(text[0], found->number);
-    const char *request = !asked->known                   ? "auto"
-                          : row->kind == SOCKOPT_TEXT      ? asked->text
+    const char *request = !asked->known                  ? "auto"
+                          : row->kind == SOCKOPT_TEXT    ? asked->text
                           : row->kind == SOCKOPT_BOOLEAN ? (asked->number ? "on" : "off")
-                                                          : count(text[1], asked->number);
+                                                         : count(text[1], asked->number);
     fprintf(stream, "  %-18s %s in effect (asked: %s)\n", row->kernel_name, effect, request);
 }
 
@@ -178,7 +178,10 @@ show_result(FILE *stream, const struct trial *trial, const struct result *result
             units_format_time(text[1], result->whole.elapsed_ns));
     if (transfers)
         fprintf(stream, "  %-18s %s\n", "content", verdict(trial, result));
-    show_duration(stream, exchanges ? "exchange latency" : transfers ? "chunk latency" : "message latency",
+    show_duration(stream,
+                  exchanges   ? "exchange latency"
+                  : transfers ? "chunk latency"
+                              : "message latency",
                   &result->latency);
     show_first(stream, result);
     show_schedule(stream, result);

@@ -35,8 +35,8 @@ struct sink {
     size_t used; /* bytes of the buffer that hold data (kept) */
     bool kept;
     uint64_t read_size;
-    struct digest *digest; /* NULL: no check */
-    int output_fd;         /* -1: nothing is stored, or it is complete and closed */
+    struct digest *digest;           /* NULL: no check */
+    int output_fd;                   /* -1: nothing is stored, or it is complete and closed */
     char part_path[SINK_PATH_BYTES]; /* the file under its temporary and its final name; "" when there is none */
     char final_path[SINK_PATH_BYTES];
 };

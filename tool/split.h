@@ -24,11 +24,11 @@ const char *split_part_name(enum split_part part);
 
 /* One write that could be split. */
 struct split {
-    size_t write;              /* index in the log of writes */
+    size_t write;               /* index in the log of writes */
     uint64_t part[SPLIT_PARTS]; /* ns */
-    uint64_t latency_ns;       /* before the write to after the read: the sum of the parts, unless stamps disagree */
-    uint64_t until_ack_ns;     /* MISSING where the ACK's stamp never came */
-    uint64_t handed_ns;        /* when TCP handed it over, on CLOCK_MONOTONIC */
+    uint64_t latency_ns;        /* before the write to after the read: the sum of the parts, unless stamps disagree */
+    uint64_t until_ack_ns;      /* MISSING where the ACK's stamp never came */
+    uint64_t handed_ns;         /* when TCP handed it over, on CLOCK_MONOTONIC */
 };
 
 /* Splits every recorded write of connection `index` that has all its stamps into out[writes.count]; returns how many.

@@ -80,7 +80,8 @@ guess(const struct trial *trial, bool blocked)
     if (sum.corks || (sender->half.start.of[SOCKOPT_CORK].known && sender->half.start.of[SOCKOPT_CORK].number))
         return STALL_CORKED;
     bool nagle = sender->half.start.of[SOCKOPT_NODELAY].known && !sender->half.start.of[SOCKOPT_NODELAY].number;
-    if (nagle && (trial->config->workload != WORKLOAD_EXCHANGE || sum.writes > 1 || trial->config->pattern.outstanding > 1))
+    if (nagle &&
+        (trial->config->workload != WORKLOAD_EXCHANGE || sum.writes > 1 || trial->config->pattern.outstanding > 1))
         return STALL_NAGLE;
     if (trial->config->workload == WORKLOAD_EXCHANGE && sum.replies > 1)
         return STALL_REPLY;

@@ -25,7 +25,7 @@ enum stall_mechanism {
 };
 
 struct stalls {
-    uint64_t count;        /* MISSING: nothing was recorded from which it could be told */
+    uint64_t count; /* MISSING: nothing was recorded from which it could be told */
     uint64_t threshold_ns;
     uint64_t time_ns; /* sum of the stalled durations */
     uint64_t by_mechanism[STALL_MECHANISMS];

@@ -48,8 +48,8 @@ int
 stamps_enable_sending(int fd)
 {
     return sockopt_enable_stamps(fd, SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_SOFTWARE |
-                                         SOF_TIMESTAMPING_TX_ACK | SOF_TIMESTAMPING_SOFTWARE |
-                                         SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY);
+                                         SOF_TIMESTAMPING_TX_ACK | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_ID |
+                                         SOF_TIMESTAMPING_OPT_TSONLY);
 }
 
 int
@@ -63,7 +63,7 @@ static uint64_t
 unwrap(uint32_t low, uint64_t near)
 {
     int32_t distance = (int32_t)(low - (uint32_t)near);
-    return distance < 0 && near < (uint64_t)-(int64_t)distance ? low : near + (uint64_t)(int64_t)distance;
+    return distance < 0 && near < (uint64_t) - (int64_t)distance ? low : near + (uint64_t)(int64_t)distance;
 }
 
 /* Appends the stamp of one message of the error queue. */
@@ -141,10 +141,8 @@ stamps_read(int fd, void *buffer, size_t len, uint64_t *kernel_ns)
         struct cmsghdr align;
     } ancillary;
     struct iovec part = {buffer, len};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = ancillary.bytes,
-                             .msg_controllen = sizeof ancillary.bytes};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = ancillary.bytes, .msg_controllen = sizeof ancillary.bytes};
     ssize_t got = recvmsg(fd, &message, 0);
 
     *kernel_ns = 0;
