@@ -36,8 +36,8 @@ parse_digits(const char *text, uint64_t *value, const char **rest)
 static int
 parse_scaled(const char *text, const struct suffix *suffixes, const char *what, uint64_t *value)
 {
-    const char *rest;
-    uint64_t number;
+    const char *rest = text;
+    uint64_t number = 0;
 
     if (parse_digits(text, &number, &rest) != 0)
         return -1;
