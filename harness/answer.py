@@ -203,7 +203,7 @@ def nodelay_sentence(cases: Sequence[Case], what: str) -> str:
     for name, effect in cases:
         if effect is not None:
             kind = "both" if _both(effect) else effect.verdict
-            if not runs or runs[-1][0] != kind:
+            if not runs or runs[-1][0] != kind or kind == "both":
                 runs.append((kind, []))
             runs[-1][1].append((name, effect))
     texts = (("lower", f"lowers {what} with writes of {{}}"), ("higher", f"raises {what} with writes of {{}}"),

@@ -88,7 +88,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "in_write_in_flight": Kind(
         against_sndbuf(FLIGHT, "time_s"), buffer_factors,
         f"{_BUFFER}Where the median chunk spends its time: left inside write(), being copied and waiting for room in "
-        f"the buffer; right in flight, after write() and until the read() that had its last byte. {_POINTS}"),
+        f"the buffer; right in flight, after write() and until the read() that had its last byte. 0 is: read() "
+        f"had it before write() returned. {_POINTS}"),
     "goodput_write_size": Kind(
         against_write_size((GOODPUT,), "goodput_bytes_per_s"), buffer_factors,
         f"{_WRITE}Higher is faster. {_POINTS}"),
@@ -137,13 +138,12 @@ def caption(points: Points, failed: int, experiment: Experiment) -> str:
         cells[point.row.cell] = cells.get(point.row.cell, 0) + 1
     few, many = min(cells.values()), max(cells.values())
     parts = [
-        f"n = {len(points)} trials ({few if few == many else f'{few} to {many}'} a cell)",
+        f"experiment {experiment.name}: n = {len(points)} trials ({few if few == many else f'{few} to {many}'} a cell)",
         f"{failed} failed and not drawn" if failed else "",
         "kernel " + _listed(point.trial.document["machine"]["kernel"] for point in points),
         "congestion control " + _listed(point.row.congestion or "none (unix)" for point in points),
         "MSS " + _range_text(point.row.mss_bytes for point in points),
         "placement: " + _listed(PLACEMENTS.get(str(point.row.cpus), f"CPUs {point.row.cpus}") for point in points),
-        f"experiment {experiment.name}",
     ]
     return "\n".join(textwrap.wrap("; ".join(filter(None, parts)), CAPTION_WIDTH))
 

@@ -142,7 +142,7 @@ def notes(run: Run, points: Points, factors: Sequence[str]) -> tuple[str, ...]:
     found += list(run.plan.notes)
     if run.left:
         found.append(f"{len(run.left)} of {len(run.plan.trials)} planned trials were not run. Continue with: "
-                     f"python3 -m harness run --continue {_shown(run.folder)}")
+                     f"`python3 -m harness run --continue {_shown(run.folder)}`")
     load, cpus = run.machine.get("load_1m"), run.machine.get("cpus_online")
     if isinstance(load, int | float) and isinstance(cpus, int) and load > 0.5 * cpus:
         found.append(f"The machine was busy when the run began (load {load:.1f} on {cpus} CPUs): other work slows "
@@ -152,7 +152,7 @@ def notes(run: Run, points: Points, factors: Sequence[str]) -> tuple[str, ...]:
               max(values(cell, GOODPUT)) > UNEVEN * min(values(cell, GOODPUT))]
     if uneven:
         found.append(f"In {len(uneven)} of {len(cells)} cells the fastest trial is more than twice as fast as the "
-                     "slowest. More blocks (--blocks N) make their medians firmer.")
+                     "slowest. More blocks (`--blocks N`) make their medians firmer.")
     unverified = [point for point in points if point.row.verified is not True]
     if unverified:
         found.append(f"The content of {len(unverified)} trials was not verified.")
@@ -162,7 +162,7 @@ def notes(run: Run, points: Points, factors: Sequence[str]) -> tuple[str, ...]:
     events = [point.trial.document["result"]["events"] for point in points]
     if any((end or {}).get("dropped") for event in events for end in (event["sender"], event["receiver"])):
         found.append("Some event logs overflowed: the latencies of those trials are from a part of their chunks. "
-                     "Shorten the trials or raise events-max.")
+                     "Shorten the trials or raise `events-max`.")
     return tuple(found)
 
 

@@ -13,7 +13,7 @@ stats DATA using (see(int(column("panel")), column("quantile"), column("latency_
 stats DATA using (title[int(column("panel"))] = strcol("panel_title"), \
     side = strcol("nodelay") eq "off" ? 1 : strcol("nodelay") eq "on" ? 2 : 3, seen[side] = 1, 1) nooutput
 COLUMNS = panels == 1 ? 1 : panels % 3 == 0 ? 3 : 2
-PANEL = COLUMNS == 1 ? 360 : 250
+PANEL = COLUMNS == 1 ? 366 : 256
 rows = (panels + COLUMNS - 1) / COLUMNS
 eval set_legend(seen[1] + seen[2] + seen[3])
 eval set_page(rows, PANEL)

@@ -10,7 +10,7 @@ see(at, on, r) = (columns = at > columns ? at : columns, rows = on > rows ? on :
     extreme = 1 / r > extreme ? 1 / r : extreme, 1)
 stats DATA using (see(int(column("x")), int(column("y")), column("ratio"))) nooutput
 stats DATA using (sndbuf[int(column("x"))] = strcol("sndbuf"), write_size[int(column("y"))] = strcol("write_size"), 1) nooutput
-PANEL = 100 + 44 * rows
+PANEL = 106 + 44 * rows
 eval set_legend(0)
 eval set_page(1, PANEL)
 eval set_head_and_foot(page_height(1, PANEL))

@@ -51,7 +51,7 @@ set_place(p, rows, columns, panel) = set_place_at((p - 1) / columns, (p - 1) % c
 set_place_at(row, column, width, rows, panel) = \
     sprintf("set lmargin at screen %f; ", (column * width + 84) / WIDTH) \
     . sprintf("set rmargin at screen %f; ", ((column + 1) * width - 24) / WIDTH) \
-    . sprintf("set bmargin at screen %f; ", (FOOT + (rows - 1 - row) * panel + 48) / page_height(rows, panel)) \
+    . sprintf("set bmargin at screen %f; ", (FOOT + (rows - 1 - row) * panel + 54) / page_height(rows, panel)) \
     . sprintf("set tmargin at screen %f", (FOOT + (rows - row) * panel - 26) / page_height(rows, panel))
 
 # Axes: light grid, and ticks at 1 (or 1, 2 and 5) of each power of ten, or at powers of two, with readable units.

@@ -91,7 +91,8 @@ def test_every_kind_has_a_golden_file_and_a_script() -> None:
 def test_invented_documents_are_sound() -> None:
     """What the tests draw could have come from the tool."""
     from harness import schema
-    for levels in ({}, {"sndbuf": "16K", "nodelay": "on"}, {"family": "unix"}):
+    cases: list[dict[str, str]] = [{}, {"sndbuf": "16K", "nodelay": "on"}, {"family": "unix"}]
+    for levels in cases:
         made = synthetic.experiment({name: [level] for name, level in levels.items()}, {})
         assert [schema.problems(trial.document) for trial in synthetic.trials(made)] == [[]] * 3
 
@@ -288,7 +289,8 @@ def test_failed_trials_are_counted_not_drawn(tmp_path: Path) -> None:
     trials = synthetic.trials(made)
     trials[3] = synthetic.failed(trials[3], "SO_SNDBUF did not take effect.")
     (one,) = draw(made, trials, tmp_path)
-    assert one.caption.startswith("n = 17 trials (2 to 3 a cell); 1 failed and not drawn; kernel 6.18.0;")
+    assert one.caption.startswith("experiment invented: n = 17 trials (2 to 3 a cell); 1 failed and not drawn; "
+                                  "kernel 6.18.0;")
     assert sum(row["kind"] == "trial" for row in table(one.tsv)) == 17
 
 
@@ -319,8 +321,8 @@ def test_titles_and_paths_are_taken_literally(tmp_path: Path) -> None:
 def test_caption_says_what_it_rests_on(tmp_path: Path) -> None:
     (made,) = drawn(tmp_path, {"mss": ["auto", "1448"], "cpus": ["same", "0,1"]}, "goodput_levels")
     assert made.caption.replace("\n", " ") == (
-        "n = 12 trials (3 a cell); kernel 6.18.0; congestion control cubic; MSS 1436 to 65483 B; "
-        "placement: both ends on one CPU, CPUs 0,1; experiment invented")
+        "experiment invented: n = 12 trials (3 a cell); kernel 6.18.0; congestion control cubic; MSS 1436 to 65483 B; "
+        "placement: both ends on one CPU, CPUs 0,1")
     assert all(len(line) <= chart.CAPTION_WIDTH for line in made.caption.splitlines())
 
 
@@ -329,7 +331,7 @@ def test_percentiles_choose_few_panels_and_count_what_they_show(tmp_path: Path) 
     (made,) = drawn(tmp_path, {"write-size": sizes, "nodelay": ["on", "off"]}, "latency_percentiles")
     rows = table(made.tsv)
     assert len({row["panel"] for row in rows}) == 6
-    assert made.caption.startswith("n = 36 trials")
+    assert made.caption.startswith("experiment invented: n = 36 trials")
     assert {"writes of 16 B", "writes of 32 KiB"} <= {row["panel_title"] for row in rows}
     assert all(float(row["quantile"]) < 1 for row in rows)
 

@@ -28,7 +28,7 @@ if (X eq "size") {
     stats DATA using (level[int(column("place"))] = strcol("level"), 1) nooutput
 }
 if (panels == 1) { COLUMNS = 1 }
-PANEL = COLUMNS == 1 ? 360 : 250
+PANEL = COLUMNS == 1 ? 366 : 256
 rows = (panels + COLUMNS - 1) / COLUMNS
 
 # One y scale a row of panels where the panels of a row are to be compared.

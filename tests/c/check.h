@@ -61,8 +61,7 @@ check_error(enum status status, const char *words, const char *file, int line)
 /* What must hold. */
 #define CHECK(condition) check_that((condition), #condition, __FILE__, __LINE__)
 /* Two unsigned numbers are equal. */
-#define CHECK_NUMBER(found, wanted)                                                                                    \
-    check_numbers((uint64_t)(found), (uint64_t)(wanted), #found, __FILE__, __LINE__)
+#define CHECK_NUMBER(found, wanted) check_numbers((uint64_t)(found), (uint64_t)(wanted), #found, __FILE__, __LINE__)
 /* Two texts are equal. */
 #define CHECK_TEXT(found, wanted) check_texts((found), (wanted), #found, __FILE__, __LINE__)
 /* The error that the call before has kept. */

@@ -7,7 +7,7 @@
 
 /* Lengths of the frames of wire version 1. Whoever changes one raises WIRE_VERSION. */
 static const size_t frame_bytes[WIRE_TYPES] = {
-    [WIRE_HELLO] = 1136, [WIRE_WELCOME] = 700, [WIRE_OPEN] = 172,   [WIRE_READY] = 700,  [WIRE_FINISH] = 64,
+    [WIRE_HELLO] = 1136, [WIRE_WELCOME] = 700, [WIRE_OPEN] = 172,   [WIRE_READY] = 700, [WIRE_FINISH] = 64,
     [WIRE_HALF] = 2760,  [WIRE_READS] = 4128,  [WIRE_SAMPLE] = 560, [WIRE_DONE] = 700,
 };
 
@@ -80,13 +80,13 @@ every_message_survives(void)
     unsigned char first[WIRE_FRAME_MAX], second[WIRE_FRAME_MAX];
     union message message;
 
-    for (int type = WIRE_HELLO; type < WIRE_TYPES; type++) {
+    for (enum wire_type type = WIRE_HELLO; type < WIRE_TYPES; type++) {
         for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
             size_t length = random_frame(type, first);
             CHECK_NUMBER(length, frame_bytes[type]);
             CHECK(length <= WIRE_FRAME_MAX);
             REQUIRE(through_a_socket(first, length, pieces[i]) == 1);
-            CHECK(wire_type_of(&in) == (enum wire_type)type);
+            CHECK(wire_type_of(&in) == type);
             memset(&message, 0, sizeof message);
             REQUIRE(wire_take(&in, type, &message) == 0);
             CHECK_NUMBER(in.have, 0);
@@ -105,9 +105,18 @@ static void
 fields_arrive_where_they_belong(void)
 {
     unsigned char frame[WIRE_FRAME_MAX];
-    struct wire_hello hello = {.stream_bytes = 1, .read_size = 2, .connections = 3, .wait = 4, .verify = 5, .log = 6,
-                               .events_max = 7, .sample_every_ns = MISSING, .timeout_ns = 9, .cpu = 10,
-                               .boot_high = 11, .boot_low = 12};
+    struct wire_hello hello = {.stream_bytes = 1,
+                               .read_size = 2,
+                               .connections = 3,
+                               .wait = 4,
+                               .verify = 5,
+                               .log = 6,
+                               .events_max = 7,
+                               .sample_every_ns = MISSING,
+                               .timeout_ns = 9,
+                               .cpu = 10,
+                               .boot_high = 11,
+                               .boot_low = 12};
     struct wire_half half = {.index = 5, .half = half_empty()};
     struct wire_reply reply;
     struct wire_reads reads = {.index = 1, .count = 2, .read = {{10, 11}, {20, 21}}};
@@ -174,20 +183,21 @@ static void
 golden_frames(void)
 {
     static const unsigned char finish[] = {
-        'T', 'G', 'R', 'M', 0, 0, 0, 1, 0, 0, 0, 5, 0, 0, 0, 48,             /* magic, version, type, length of the body */
-        0, 0, 0, 0, 0, 0, 0, 2,                                             /* index */
-        0, 0, 0, 0, 0, 0x68, 0x3e, 0x78,                                    /* bytes */
-        0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0, 0, 0, 0, 0, 0, 0, 9, /* digest */
-        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,                     /* not checked */
-        0, 0, 0, 0, 0, 0, 0, 1,                                             /* interrupted */
+        'T',  'G',  'R',  'M',  0,    0,    0,    1,
+        0,    0,    0,    5,    0,    0,    0,    48,   /* magic, version, type, length of the body */
+        0,    0,    0,    0,    0,    0,    0,    2,    /* index */
+        0,    0,    0,    0,    0,    0x68, 0x3e, 0x78, /* bytes */
+        0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
+        0,    0,    0,    0,    0,    0,    0,    9,    /* digest */
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, /* not checked */
+        0,    0,    0,    0,    0,    0,    0,    1,    /* interrupted */
     };
     static const unsigned char open[] = {
-        'T', 'G', 'R', 'M', 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 156,
-        0, 0, 0, 0, 0, 0, 0, 1,       /* index */
-        0, 0, 0, 0, 0, 0, 0, 4,       /* IPv4 */
-        0, 0, 0, 0, 0, 0, 0x10, 0x92, /* port 4242 */
-        0, 0, 0, 0, 0, 0, 0, 0,       /* length of the path */
-        127, 0, 0, 1,                 /* address; the rest of its field and the path are zero */
+        'T', 'G', 'R', 'M', 0, 0, 0,    1,    0, 0, 0, 3, 0, 0, 0, 156, 0, 0, 0, 0, 0, 0, 0, 1, /* index */
+        0,   0,   0,   0,   0, 0, 0,    4,                                                      /* IPv4 */
+        0,   0,   0,   0,   0, 0, 0x10, 0x92,                                                   /* port 4242 */
+        0,   0,   0,   0,   0, 0, 0,    0,                                                      /* length of the path */
+        127, 0,   0,   1, /* address; the rest of its field and the path are zero */
     };
     struct wire_finish message = {2, 6831736, UINT64_C(0x0123456789abcdef), 9, MISSING, 1};
     struct wire_open announcement = {.index = 1};
@@ -210,11 +220,11 @@ a_wrong_header_is_refused(void)
         size_t at;
         unsigned char byte;
         const char *words;
-    } cases[] = {{0, 't', "is not tinygram"},           {3, 'N', "is not tinygram"},
-                 {7, 2, "speaks wire version 2"},       {4, 1, "speaks wire version 16777217"},
-                 {11, 0, "does not know"},              {11, WIRE_TYPES, "does not know"},
-                 {8, 0xff, "does not know"},            {15, 49, "does not know"},
-                 {15, 47, "does not know"},             {12, 0x7f, "does not know"}};
+    } cases[] = {{0, 't', "is not tinygram"},     {3, 'N', "is not tinygram"},
+                 {7, 2, "speaks wire version 2"}, {4, 1, "speaks wire version 16777217"},
+                 {11, 0, "does not know"},        {11, WIRE_TYPES, "does not know"},
+                 {8, 0xff, "does not know"},      {15, 49, "does not know"},
+                 {15, 47, "does not know"},       {12, 0x7f, "does not know"}};
     unsigned char frame[WIRE_FRAME_MAX];
     struct wire_finish message = {.index = 0};
 
@@ -328,7 +338,7 @@ noise_does_no_harm(void)
     union message message;
 
     for (int round = 0; round < 300; round++) {
-        for (int type = WIRE_HELLO; type < WIRE_TYPES; type++) {
+        for (enum wire_type type = WIRE_HELLO; type < WIRE_TYPES; type++) {
             size_t length = random_frame(type, frame);
             if (round % 3 == 0 && (type == WIRE_OPEN || type == WIRE_WELCOME)) {
                 size_t family_at = type == WIRE_OPEN ? 24 : 32;
@@ -344,7 +354,7 @@ noise_does_no_harm(void)
                 CHECK(strlen(message.reply.text) < sizeof message.reply.text &&
                       strlen(endpoint_text(&message.reply.data, text)) < sizeof text);
             if (type == WIRE_HELLO)
-                for (int option = 0; option < SOCKOPT_COUNT; option++)
+                for (enum sockopt option = 0; option < SOCKOPT_COUNT; option++)
                     CHECK(memchr(message.hello.receiver.of[option].text, 0, SOCKOPT_TEXT_BYTES) != NULL);
         }
     }

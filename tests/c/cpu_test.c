@@ -12,8 +12,8 @@
 static void
 parses(void)
 {
-    static const char *const bad[] = {"", "nowhere", "0", "0,", ",0", "0,1,2", "-1,0", "0,x", "1024,0", "0,1024", "0 ,1",
-                                      "00000000000000000,0"};
+    static const char *const bad[] = {"",     "nowhere", "0",      "0,",     ",0",   "0,1,2",
+                                      "-1,0", "0,x",     "1024,0", "0,1024", "0 ,1", "00000000000000000,0"};
     struct cpus cpus;
 
     CHECK(cpus_parse("free", &cpus) == 0 && cpus.placement == PLACEMENT_FREE && cpus.sender == CPU_ANY);

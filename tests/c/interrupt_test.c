@@ -41,11 +41,11 @@ shuts_what_is_watched(void)
     interrupt_unwatch(released[0]);
     raise(SIGTERM);
     CHECK(interrupt_seen());
-    CHECK(read(watched[1], &byte, 1) == 0);      /* the other end sees the end of the stream */
-    CHECK(write(watched[0], "x", 1) == -1);      /* and no SIGPIPE has killed us */
-    CHECK(write(released[0], "x", 1) == 1);      /* what is not watched any more is as it was */
+    CHECK(read(watched[1], &byte, 1) == 0); /* the other end sees the end of the stream */
+    CHECK(write(watched[0], "x", 1) == -1); /* and no SIGPIPE has killed us */
+    CHECK(write(released[0], "x", 1) == 1); /* what is not watched any more is as it was */
     CHECK(interrupt_watch(later[0], SHUT_RD) == 0);
-    CHECK(read(later[0], &byte, 1) == 0);        /* too late to begin: shut at once */
+    CHECK(read(later[0], &byte, 1) == 0); /* too late to begin: shut at once */
 }
 
 static void *

@@ -53,7 +53,7 @@ appears_when_it_is_complete(void)
     outfile_discard(&file);
     CHECK_TEXT(content("outfile/a"), "first");
     CHECK_NUMBER(files_here(), 1);
-    outfile_discard(&file); /* twice is once */
+    outfile_discard(&file);            /* twice is once */
     CHECK(outfile_commit(&file) == 0); /* nothing is open: nothing to do */
 
     REQUIRE(outfile_open(&file, "outfile/a") == 0);

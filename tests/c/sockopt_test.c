@@ -38,12 +38,12 @@ asked(enum sockopt option, const char *text)
 static void
 the_table_is_sound(void)
 {
-    for (int i = 0; i < SOCKOPT_COUNT; i++) {
+    for (enum sockopt i = 0; i < SOCKOPT_COUNT; i++) {
         const struct sockopt_row *row = sockopt_row(i);
-        CHECK(row->name != NULL && row->kernel_name != NULL && row->unit != NULL && row->doc != NULL);
+        REQUIRE(row->name != NULL && row->kernel_name != NULL && row->unit != NULL && row->doc != NULL);
         CHECK(row->smallest <= row->largest);
         CHECK(row->doc[strlen(row->doc) - 1] == '.');
-        for (int j = 0; j < i; j++)
+        for (enum sockopt j = 0; j < i; j++)
             CHECK(strcmp(row->name, sockopt_row(j)->name) != 0);
     }
 }
@@ -65,11 +65,20 @@ parses(void)
     static const struct {
         enum sockopt option;
         const char *text;
-    } bad[] = {{SOCKOPT_NODELAY, "1"},       {SOCKOPT_NODELAY, "yes"},      {SOCKOPT_NODELAY, ""},
-               {SOCKOPT_SNDBUF, "0"},        {SOCKOPT_SNDBUF, "-1"},        {SOCKOPT_SNDBUF, "1G"},
-               {SOCKOPT_SNDBUF, "12Q"},      {SOCKOPT_MSS, "87"},           {SOCKOPT_MSS, "32768"},
-               {SOCKOPT_CONGESTION, ""},     {SOCKOPT_CONGESTION, "a_name_of_sixtee"},
-               {SOCKOPT_KEEPALIVE_IDLE, "1K"}, {SOCKOPT_KEEPALIVE_COUNT, "128"}, {SOCKOPT_TOS, "256"},
+    } bad[] = {{SOCKOPT_NODELAY, "1"},
+               {SOCKOPT_NODELAY, "yes"},
+               {SOCKOPT_NODELAY, ""},
+               {SOCKOPT_SNDBUF, "0"},
+               {SOCKOPT_SNDBUF, "-1"},
+               {SOCKOPT_SNDBUF, "1G"},
+               {SOCKOPT_SNDBUF, "12Q"},
+               {SOCKOPT_MSS, "87"},
+               {SOCKOPT_MSS, "32768"},
+               {SOCKOPT_CONGESTION, ""},
+               {SOCKOPT_CONGESTION, "a_name_of_sixtee"},
+               {SOCKOPT_KEEPALIVE_IDLE, "1K"},
+               {SOCKOPT_KEEPALIVE_COUNT, "128"},
+               {SOCKOPT_TOS, "256"},
                {SOCKOPT_TOS, "0x10"}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK(sockopt_parse(bad[i].option, bad[i].text, &value) == -1);
@@ -107,8 +116,8 @@ set_on_one_end(enum sockopt option, int end, int family)
     if (option != SOCKOPT_QUICKACK && option != SOCKOPT_CONGESTION)
         CHECK(!fresh.of[option].known || fresh.of[option].number != found.of[option].number);
     /* Every other option is as it was. */
-    for (int other = 0; other < SOCKOPT_COUNT; other++)
-        if (other != (int)option && other != SOCKOPT_SNDBUF && other != SOCKOPT_RCVBUF && other != SOCKOPT_QUICKACK &&
+    for (enum sockopt other = 0; other < SOCKOPT_COUNT; other++)
+        if (other != option && other != SOCKOPT_SNDBUF && other != SOCKOPT_RCVBUF && other != SOCKOPT_QUICKACK &&
             other != SOCKOPT_MSS)
             CHECK(found.of[other].known == fresh.of[other].known && found.of[other].number == fresh.of[other].number &&
                   strcmp(found.of[other].text, fresh.of[other].text) == 0);
@@ -118,7 +127,7 @@ set_on_one_end(enum sockopt option, int end, int family)
 static void
 every_option_takes_effect(void)
 {
-    for (int option = 0; option < SOCKOPT_COUNT; option++) {
+    for (enum sockopt option = 0; option < SOCKOPT_COUNT; option++) {
         REQUIRE(unusual[option] != NULL); /* a new row of the table needs a value above */
         for (int end = 0; end < 2; end++) {
             set_on_one_end(option, end, AF_INET);
@@ -169,7 +178,7 @@ the_floor_is_allowed(void)
 static void
 a_lost_option_is_found_out(void)
 {
-    for (int option = 0; option < SOCKOPT_COUNT; option++) {
+    for (enum sockopt option = 0; option < SOCKOPT_COUNT; option++) {
         struct sockopt_values values = asked(option, unusual[option]), found = values;
         found.of[option].known = false;
         CHECK(sockopt_verify(&values, &found, "sender") == -1);
@@ -240,7 +249,7 @@ a_unix_socket_has_what_it_has(void)
     struct sockopt_values found;
     int ends[2];
 
-    for (int option = 0; option < SOCKOPT_COUNT; option++) {
+    for (enum sockopt option = 0; option < SOCKOPT_COUNT; option++) {
         struct sockopt_values values = asked(option, unusual[option]);
         bool tcp_only = sockopt_row(option)->tcp_only;
         CHECK(sockopt_check_family(&values, AF_INET) == 0);
