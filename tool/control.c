@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -18,6 +19,10 @@
 
 #define MAGIC UINT32_C(0x5447524d) /* "TGRM" */
 #define HEADER_BYTES 16U
+
+/* How often a waiting end looks whether a signal has come, and how long it waits for the other end after one. */
+#define LOOK_NS (100 * NS_PER_MS)
+#define ANSWER_TO_SIGNAL_NS (2 * NS_PER_S)
 
 /* Room on the wire for options to come. */
 #define WIRE_OPTIONS 32
@@ -400,14 +405,20 @@ wire_take(struct wire_in *in, enum wire_type type, void *message)
     return 0;
 }
 
-/* Waits until `fd` is ready for `events`. Returns 0, or -1 with STATUS_FAILED when `deadline_ns` passes. */
+/* Waits until `fd` is ready for `events`. Returns 0, or -1 with STATUS_FAILED when `deadline_ns` passes, or somewhat
+ * later than a signal. */
 static int
 await(int fd, short events, uint64_t deadline_ns)
 {
     struct pollfd wait = {.fd = fd, .events = events};
+    bool interrupted = false;
 
     for (;;) {
-        int ready = poll(&wait, 1, clock_poll_ms(deadline_ns));
+        if (!interrupted && interrupt_seen()) {
+            interrupted = true;
+            deadline_ns = clock_earlier_ns(deadline_ns, clock_deadline_ns(ANSWER_TO_SIGNAL_NS));
+        }
+        int ready = poll(&wait, 1, clock_poll_ms(clock_earlier_ns(deadline_ns, clock_deadline_ns(LOOK_NS))));
         if (ready > 0)
             return 0;
         if (ready < 0 && errno != EINTR)

@@ -22,7 +22,7 @@ handle(int signal_number)
     int saved = errno;
     int end = atomic_load(&watched_end);
 
-    if (seen) { /* the second time: as if there were no handler */
+    if (seen && signal_number != SIGUSR1) { /* the second time: as if there were no handler */
         signal(signal_number, SIG_DFL);
         raise(signal_number);
     }
@@ -44,10 +44,18 @@ interrupt_install(void)
     sigemptyset(&action.sa_mask);
     sigaddset(&action.sa_mask, SIGINT);
     sigaddset(&action.sa_mask, SIGTERM);
+    sigaddset(&action.sa_mask, SIGUSR1);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
     sigemptyset(&ignore.sa_mask);
     sigaction(SIGPIPE, &ignore, NULL);
+}
+
+void
+interrupt_pass_on(pid_t process)
+{
+    kill(process, SIGUSR1);
 }
 
 void

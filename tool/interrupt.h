@@ -9,9 +9,14 @@
 #define TINYGRAM_INTERRUPT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 /* Installs the handlers; SIGPIPE is ignored from now on. */
 void interrupt_install(void);
+
+/* Interrupts a child process in order (SIGUSR1). A signal to the whole process group may have reached it already: this
+ * one never counts as the second. */
+void interrupt_pass_on(pid_t process);
 
 /* Leaves SIGINT and SIGTERM to whoever started this process: it will see the connection end. */
 void interrupt_leave_to_parent(void);

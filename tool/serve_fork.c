@@ -139,7 +139,7 @@ serve_fork(struct server *server)
             start_child(server, &children);
     }
     for (size_t i = 0; i < children.count; i++) /* strangers that linger, or all of them after a signal */
-        kill(children.process[i], SIGTERM);
+        interrupt_pass_on(children.process[i]);
     reap(&children, 0);
     wake_fd = -1;
     install_handler(SIG_DFL);

@@ -17,6 +17,9 @@
 #include "shared.h"
 #include "workers.h"
 
+/* How often a session that waits looks whether a signal has come. */
+#define LOOK_NS (100 * NS_PER_MS)
+
 struct session *
 session_new(const struct config *config, int control, const struct endpoint *peer)
 {
@@ -75,9 +78,21 @@ settle(struct session *session, int status, const char *text)
     memcpy(session->text, text, strnlen(text, sizeof session->text - 1) + 1);
 }
 
+/* A signal has come: the result is partial, and the sender is not waited for much longer. */
+static void
+hurry(struct session *session)
+{
+    if (session->interrupted || !interrupt_seen())
+        return;
+    session->interrupted = true;
+    settle(session, STATUS_INTERRUPTED, "interrupted by a signal; the result is partial");
+    session->deadline_ns = clock_earlier_ns(session->deadline_ns, clock_deadline_ns(INTERRUPTED_LIMIT_NS));
+}
+
 void
 session_abort(struct session *session, const char *text)
 {
+    hurry(session);
     settle(session, STATUS_FAILED, text);
     session->state = SESSION_DONE;
 }
@@ -341,13 +356,12 @@ static void
 begin_report(struct session *session)
 {
     for (uint64_t i = 0; i < session->hello.connections; i++) {
-        session->interrupted = session->interrupted || session->finish[i].interrupted != 0;
+        session->interrupted = session->interrupted || session->finish[i].interrupted == 1;
         if (judge(session, i) != 0)
             settle(session, (int)err_status(), err_text());
     }
-    session->interrupted = session->interrupted || interrupt_seen();
     if (session->interrupted)
-        settle(session, STATUS_INTERRUPTED, "interrupted");
+        settle(session, STATUS_INTERRUPTED, "the sender was interrupted; the result is partial");
     for (uint64_t i = 0; i < session->hello.connections; i++)
         if (sink_settle(&session->receiving[i].sink, session->status == STATUS_DONE) != 0)
             settle(session, (int)err_status(), err_text());
@@ -549,6 +563,7 @@ session_continue(struct session *session, const struct pollfd *wait, size_t coun
 {
     enum session_state state = session->state;
 
+    hurry(session);
     if (count > 0 && wait[0].revents != 0 && (wait[0].events & POLLIN) != 0)
         take_messages(session);
     else if (count > 0 && (wait[0].revents & (POLLERR | POLLHUP)) != 0 && state == SESSION_DATA)
@@ -577,7 +592,8 @@ session_run(struct session *session)
             end_data(session);
         }
         size_t count = session_interest(session, wait);
-        poll(wait, (nfds_t)count, clock_poll_ms(session->deadline_ns));
+        /* The signal may have been another thread's: look for it now and then. */
+        poll(wait, (nfds_t)count, clock_poll_ms(clock_earlier_ns(session->deadline_ns, clock_deadline_ns(LOOK_NS))));
         session_continue(session, wait, count);
         if (interrupt_seen() && session->state < SESSION_DATA)
             session_abort(session, "interrupted");

@@ -23,6 +23,9 @@
 #define OPEN_LIMIT_NS (UINT64_C(5) * UINT64_C(1000000000))
 #define REPORT_LIMIT_NS (UINT64_C(30) * UINT64_C(1000000000))
 
+/* Time for the other end's account once a signal has come. */
+#define INTERRUPTED_LIMIT_NS (UINT64_C(1) * UINT64_C(1000000000))
+
 enum session_state {
     SESSION_HELLO,  /* the first message is due */
     SESSION_OPEN,   /* data connections are being made */

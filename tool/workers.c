@@ -87,7 +87,7 @@ join_workers(struct session *session)
         }
         while (waitpid(worker->process, &outcome, 0) < 0 && errno == EINTR)
             if (interrupt_seen())
-                kill(worker->process, SIGTERM);
+                interrupt_pass_on(worker->process);
         if (!WIFEXITED(outcome) && worker->receiving->failed_status == STATUS_DONE) {
             worker->receiving->failed_status = STATUS_FAILED;
             strcpy(worker->receiving->failed_text, "the process that read a data connection was killed");
