@@ -671,6 +671,10 @@ check_workload(struct config *config)
                        4 * EVENTS_MAX_MAX);
     if (config->stamps && config->family == AF_UNIX)
         return err_set(STATUS_USAGE, "--stamps on: a socket of family unix has no kernel timestamps; leave it out");
+    if (config->stamps && config->send_with == SEND_ZEROCOPY)
+        return err_set(STATUS_USAGE,
+                       "--stamps on and --send-with zerocopy exclude each other: the notices of both wait "
+                       "in one queue");
     if (config->family == AF_UNIX && pattern_sum(&config->pattern).tcp_only)
         return err_set(STATUS_USAGE, "--pattern: c, u, m and q belong to TCP; family unix has none of them");
     if (config->stamps && !config->log)

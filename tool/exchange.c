@@ -344,20 +344,6 @@ send_finish(struct sending *sending)
     return 0;
 }
 
-static int
-receive_prepare(struct receiving *receiving)
-{
-    struct pattern_sum sum = pattern_sum(&receiving->plan->pattern);
-
-    receiving->next_sample_ns = 0;
-    receiving->half.reply_bytes = 0;
-    receiving->half.reply_calls = 0;
-    receiving->reply = calloc(1, (size_t)sum.reply_bytes);
-    if (receiving->reply == NULL)
-        return err_set(STATUS_REFUSED, "receiver: no memory for replies of %" PRIu64 " bytes", sum.reply_bytes);
-    return sink_open(&receiving->plan->sink, &receiving->sink);
-}
-
 /* Goes on to the pattern's next stretch: a request to be read, or a reply to be written. */
 static void
 next_stretch(struct receiving *receiving)
@@ -379,6 +365,21 @@ next_stretch(struct receiving *receiving)
         receiving->rearms = receiving->rearms || item->kind == PATTERN_QUICKACK;
         receiving->item = (receiving->item + 1) % pattern->count;
     } while (receiving->item != 0 && pattern->item[receiving->item].kind != PATTERN_REPLY);
+}
+
+static int
+receive_prepare(struct receiving *receiving)
+{
+    struct pattern_sum sum = pattern_sum(&receiving->plan->pattern);
+
+    receiving->next_sample_ns = 0;
+    receiving->half.reply_bytes = 0;
+    receiving->half.reply_calls = 0;
+    receiving->reply = calloc(1, (size_t)sum.reply_bytes);
+    if (receiving->reply == NULL)
+        return err_set(STATUS_REFUSED, "receiver: no memory for replies of %" PRIu64 " bytes", sum.reply_bytes);
+    next_stretch(receiving); /* who polls must know whether it reads or writes first */
+    return sink_open(&receiving->plan->sink, &receiving->sink);
 }
 
 /* One write of the rest of a reply. Returns the step that a write of nothing means, or STEP_MORE. */
