@@ -5,10 +5,10 @@
 #include "check.h"
 #include "sockets.h"
 
-/* Lengths of the frames of wire version 1. Whoever changes one raises WIRE_VERSION. */
+/* Lengths of the frames of wire version 2. Whoever changes one raises WIRE_VERSION. */
 static const size_t frame_bytes[WIRE_TYPES] = {
-    [WIRE_HELLO] = 1136, [WIRE_WELCOME] = 700, [WIRE_OPEN] = 172,   [WIRE_READY] = 700, [WIRE_FINISH] = 64,
-    [WIRE_HALF] = 2760,  [WIRE_READS] = 4128,  [WIRE_SAMPLE] = 560, [WIRE_DONE] = 700,
+    [WIRE_HELLO] = 2720, [WIRE_WELCOME] = 700, [WIRE_OPEN] = 172,   [WIRE_READY] = 700, [WIRE_FINISH] = 64,
+    [WIRE_HALF] = 2776,  [WIRE_READS] = 6176,  [WIRE_SAMPLE] = 560, [WIRE_DONE] = 700,
 };
 
 union message {
@@ -115,12 +115,18 @@ fields_arrive_where_they_belong(void)
                                .sample_every_ns = MISSING,
                                .timeout_ns = 9,
                                .cpu = 10,
+                               .workload = 13,
+                               .stamps = 14,
+                               .rearm_quickack = 15,
+                               .rcvbuf_late = 16,
                                .boot_high = 11,
                                .boot_low = 12};
     struct wire_half half = {.index = 5, .half = half_empty()};
     struct wire_reply reply;
-    struct wire_reads reads = {.index = 1, .count = 2, .read = {{10, 11}, {20, 21}}};
+    struct wire_reads reads = {.index = 1, .count = 2, .read = {{10, 11, 12}, {20, 21, 22}}};
 
+    REQUIRE(pattern_parse("k7(w100,v200+300,p5ms,c,u,q,m400,r5)", &hello.pattern) == 0);
+    struct pattern pattern = hello.pattern;
     hello.receiver.of[SOCKOPT_RCVBUF] = (struct sockopt_value){.known = true, .number = 4096};
     hello.receiver.of[SOCKOPT_CONGESTION] = (struct sockopt_value){.known = true, .text = "fifteen_letters"};
     REQUIRE(through_a_socket(frame, wire_encode(WIRE_HELLO, &hello, frame), 100) == 1);
@@ -128,12 +134,18 @@ fields_arrive_where_they_belong(void)
     REQUIRE(wire_take(&in, WIRE_HELLO, &hello) == 0);
     CHECK(hello.stream_bytes == 1 && hello.read_size == 2 && hello.connections == 3 && hello.wait == 4 &&
           hello.verify == 5 && hello.log == 6 && hello.events_max == 7 && hello.sample_every_ns == MISSING &&
-          hello.timeout_ns == 9 && hello.cpu == 10 && hello.boot_high == 11 && hello.boot_low == 12);
+          hello.timeout_ns == 9 && hello.cpu == 10 && hello.boot_high == 11 && hello.boot_low == 12 &&
+          hello.workload == 13 && hello.stamps == 14 && hello.rearm_quickack == 15 && hello.rcvbuf_late == 16);
+    CHECK_NUMBER(hello.pattern.outstanding, 7);
+    CHECK_NUMBER(hello.pattern.count, 9);
+    CHECK(memcmp(&hello.pattern, &pattern, sizeof pattern) == 0);
     CHECK(hello.receiver.of[SOCKOPT_RCVBUF].known && hello.receiver.of[SOCKOPT_RCVBUF].number == 4096);
     CHECK(!hello.receiver.of[SOCKOPT_SNDBUF].known);
     CHECK_TEXT(hello.receiver.of[SOCKOPT_CONGESTION].text, "fifteen_letters");
 
     half.half.bytes = 77;
+    half.half.reply_bytes = 78;
+    half.half.reply_calls = 79;
     half.half.start.of[SOCKOPT_MSS] = (struct sockopt_value){.known = true, .number = 536};
     half.half.info.known = true;
     half.half.info.field[TCPINFO_FIELDS_MAX - 1] = 99;
@@ -141,6 +153,7 @@ fields_arrive_where_they_belong(void)
     memset(&half, 0, sizeof half);
     REQUIRE(wire_take(&in, WIRE_HALF, &half) == 0);
     CHECK(half.index == 5 && half.half.bytes == 77 && half.half.cpu_ns == MISSING && half.half.events_stride == 1);
+    CHECK(half.half.reply_bytes == 78 && half.half.reply_calls == 79);
     CHECK(half.half.start.of[SOCKOPT_MSS].number == 536 && !half.half.end.of[SOCKOPT_MSS].known);
     CHECK(half.half.info.known && half.half.info.field[TCPINFO_FIELDS_MAX - 1] == 99);
 
@@ -154,7 +167,8 @@ fields_arrive_where_they_belong(void)
     REQUIRE(through_a_socket(frame, wire_encode(WIRE_READS, &reads, frame), 1000) == 1);
     memset(&reads, 0, sizeof reads);
     REQUIRE(wire_take(&in, WIRE_READS, &reads) == 0);
-    CHECK(reads.index == 1 && reads.count == 2 && reads.read[1].offset == 20 && reads.read[1].after_ns == 21);
+    CHECK(reads.index == 1 && reads.count == 2 && reads.read[1].offset == 20 && reads.read[1].after_ns == 21 &&
+          reads.read[0].kernel_ns == 12 && reads.read[1].kernel_ns == 22);
 }
 
 static void
@@ -183,7 +197,7 @@ static void
 golden_frames(void)
 {
     static const unsigned char finish[] = {
-        'T',  'G',  'R',  'M',  0,    0,    0,    1,
+        'T',  'G',  'R',  'M',  0,    0,    0,    2,
         0,    0,    0,    5,    0,    0,    0,    48,   /* magic, version, type, length of the body */
         0,    0,    0,    0,    0,    0,    0,    2,    /* index */
         0,    0,    0,    0,    0,    0x68, 0x3e, 0x78, /* bytes */
@@ -193,7 +207,7 @@ golden_frames(void)
         0,    0,    0,    0,    0,    0,    0,    1,    /* interrupted */
     };
     static const unsigned char open[] = {
-        'T', 'G', 'R', 'M', 0, 0, 0,    1,    0, 0, 0, 3, 0, 0, 0, 156, 0, 0, 0, 0, 0, 0, 0, 1, /* index */
+        'T', 'G', 'R', 'M', 0, 0, 0,    2,    0, 0, 0, 3, 0, 0, 0, 156, 0, 0, 0, 0, 0, 0, 0, 1, /* index */
         0,   0,   0,   0,   0, 0, 0,    4,                                                      /* IPv4 */
         0,   0,   0,   0,   0, 0, 0x10, 0x92,                                                   /* port 4242 */
         0,   0,   0,   0,   0, 0, 0,    0,                                                      /* length of the path */
@@ -221,7 +235,7 @@ a_wrong_header_is_refused(void)
         unsigned char byte;
         const char *words;
     } cases[] = {{0, 't', "is not tinygram"},     {3, 'N', "is not tinygram"},
-                 {7, 2, "speaks wire version 2"}, {4, 1, "speaks wire version 16777217"},
+                 {7, 3, "speaks wire version 3"}, {4, 1, "speaks wire version 16777218"},
                  {11, 0, "does not know"},        {11, WIRE_TYPES, "does not know"},
                  {8, 0xff, "does not know"},      {15, 49, "does not know"},
                  {15, 47, "does not know"},       {12, 0x7f, "does not know"}};

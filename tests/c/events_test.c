@@ -36,7 +36,7 @@ keeps_every_stride_th(void)
     REQUIRE(event_log_prepare(&log, sizeof(struct read_event), 4, 0) == 0);
     log.stride = 3;
     for (uint64_t i = 0; i < 15; i++)
-        event_log_read(&log, i, i);
+        event_log_read(&log, (struct read_event){.offset = i, .after_ns = i});
     const struct read_event *events = log.entry;
     CHECK_NUMBER(log.count, 4);
     CHECK_NUMBER(log.dropped, 1); /* the fifth of every third; the others were not to be kept */
@@ -52,7 +52,7 @@ off_is_off(void)
 
     REQUIRE(event_log_prepare(&log, sizeof(struct read_event), 0, 100) == 0);
     for (uint64_t i = 0; i < 10; i++)
-        event_log_read(&log, i, i);
+        event_log_read(&log, (struct read_event){.offset = i, .after_ns = i});
     CHECK_NUMBER(log.count, 0);
     CHECK_NUMBER(log.dropped, 0); /* nobody asked for them */
     event_log_free(&log);
@@ -80,7 +80,7 @@ a_forked_worker_fills_it_for_its_parent(void)
     pid_t child = fork();
     REQUIRE(child >= 0);
     if (child == 0) {
-        event_log_read(&log, 4711, 42);
+        event_log_read(&log, (struct read_event){.offset = 4711, .after_ns = 42});
         _exit(0);
     }
     REQUIRE(waitpid(child, &outcome, 0) == child);

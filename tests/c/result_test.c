@@ -37,17 +37,17 @@ joins_by_the_last_byte(void)
     writes[0] = (struct write_event){100, 1000, 1010};
     writes[1] = (struct write_event){200, 1020, 1050};
     writes[2] = (struct write_event){300, 1060, 1061};
-    reads[0] = (struct read_event){50, 1005};
-    reads[1] = (struct read_event){250, 1055}; /* has the last bytes of chunks 0 and 1 */
-    reads[2] = (struct read_event){300, 1100};
+    reads[0] = (struct read_event){50, 1005, 0};
+    reads[1] = (struct read_event){250, 1055, 0}; /* has the last bytes of chunks 0 and 1 */
+    reads[2] = (struct read_event){300, 1100, 0};
     CHECK_NUMBER(join(3, 3, latency, in_write, in_flight), 3);
     CHECK(latency[0] == 55 && latency[1] == 35 && latency[2] == 40);
     CHECK(in_write[0] == 10 && in_write[1] == 30 && in_write[2] == 1);
     CHECK(in_flight[0] == 45 && in_flight[1] == 5 && in_flight[2] == 39);
 
     /* A read that ends at a chunk's last byte has it; one that ends a byte before has not. */
-    reads[0] = (struct read_event){99, 1005};
-    reads[1] = (struct read_event){100, 1006};
+    reads[0] = (struct read_event){99, 1005, 0};
+    reads[1] = (struct read_event){100, 1006, 0};
     CHECK_NUMBER(join(1, 2, latency, in_write, in_flight), 1);
     CHECK_NUMBER(latency[0], 6);
     CHECK_NUMBER(in_flight[0], 0); /* the read ended before write() returned */
@@ -58,14 +58,14 @@ joins_by_the_last_byte(void)
     CHECK_NUMBER(join(0, 2, latency, in_write, in_flight), 0);
 
     /* A read that seems older than its write: two CPUs' clocks may differ by some ns; never a huge number. */
-    reads[0] = (struct read_event){100, 990};
+    reads[0] = (struct read_event){100, 990, 0};
     CHECK_NUMBER(join(1, 1, latency, NULL, NULL), 1);
     CHECK_NUMBER(latency[0], 0);
 
     /* A sparse log of writes (stride) joins those it has. */
     writes[1] = writes[2];
-    reads[0] = (struct read_event){200, 1055};
-    reads[1] = (struct read_event){300, 1100};
+    reads[0] = (struct read_event){200, 1055, 0};
+    reads[1] = (struct read_event){300, 1100, 0};
     CHECK_NUMBER(join(2, 2, latency, in_write, in_flight), 2);
     CHECK(latency[0] == 55 && latency[1] == 40);
 }
@@ -106,10 +106,10 @@ good_trial(void)
     }
     for (uint64_t i = 0; i < 10; i++)
         writes[i] = (struct write_event){100 * (i + 1), 5000 + 100 * i, 5050 + 100 * i};
-    reads[0] = (struct read_event){90, 5200};
-    reads[1] = (struct read_event){150, 5400}; /* the first at or past a tenth */
-    reads[2] = (struct read_event){900, 6500};
-    reads[3] = (struct read_event){1000, 7000};
+    reads[0] = (struct read_event){90, 5200, 0};
+    reads[1] = (struct read_event){150, 5400, 0}; /* the first at or past a tenth */
+    reads[2] = (struct read_event){900, 6500, 0};
+    reads[3] = (struct read_event){1000, 7000, 0};
     sender.events = log_of(writes, 10, sizeof writes[0]);
     receiver.events = log_of(reads, 4, sizeof reads[0]);
     return (struct trial){.role = "pair",
