@@ -15,6 +15,7 @@
 #include "machine.h"
 #include "sending.h"
 #include "shared.h"
+#include "stamps.h"
 #include "workers.h"
 
 /* How often a session that waits looks whether a signal has come. */
@@ -205,6 +206,9 @@ open_data_listener(struct session *session, struct endpoint *bound)
     session->data_listener = net_listen(&at, &options, (int)session->hello.connections, bound);
     if (session->data_listener < 0)
         return -1;
+    /* The kernel begins to stamp some time after the first socket asks for it: ask before the data connections come. */
+    if (session->plan.stamps && stamps_enable_receiving(session->data_listener) != 0)
+        return err_context("receiver");
     return net_set_nonblocking(session->data_listener, true);
 }
 
