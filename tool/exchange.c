@@ -36,6 +36,8 @@ struct exchange {
     unsigned char *reply; /* room for one read */
     uint64_t begun;       /* exchanges whose request was begun */
     uint64_t *start_ns;   /* [outstanding] ring of their beginnings */
+    uint64_t turn_ns;     /* when the next is to begin; 0: not yet decided */
+    uint64_t planned_ns;  /* the same, of a schedule */
     struct random random; /* think times */
     bool detail;          /* every write is logged */
 };
@@ -230,24 +232,44 @@ follow(struct sending *sending, uint64_t *at, bool requests)
     return result;
 }
 
-/* Waits until the next exchange is to begin; returns when it should have begun. */
-static uint64_t
+/* Decides when the next exchange is to begin, once: exchange->turn_ns, of which exchange->planned_ns is the planned
+ * moment of a schedule. */
+static void
+take_turn(struct sending *sending)
+{
+    const struct pacing *pacing = &sending->config->pacing;
+    struct exchange *exchange = sending->exchange;
+
+    if (exchange->turn_ns != 0)
+        return;
+    exchange->turn_ns = clock_now_ns();
+    if (pacing->rate > 0) {
+        exchange->turn_ns = exchange->planned_ns = sending->begin_ns + schedule_next(&sending->schedule);
+    } else if (pacing->think_max_ns > 0) {
+        double spread_ns = (double)(pacing->think_max_ns - pacing->think_min_ns);
+        uint64_t extra_ns = (uint64_t)(random_unit(&exchange->random) * spread_ns);
+        exchange->turn_ns += pacing->think_min_ns + extra_ns;
+    }
+}
+
+/* Waits until the next exchange is to begin, or until the time is up. Returns false when a reply that is outstanding
+ * came first: it must not wait for the turn of another. */
+static bool
 await_turn(struct sending *sending)
 {
     const struct pacing *pacing = &sending->config->pacing;
+    struct exchange *exchange = sending->exchange;
     bool spin = sending->config->wait == WAIT_SPIN;
 
-    if (pacing->rate > 0) {
-        uint64_t planned_ns = sending->begin_ns + schedule_next(&sending->schedule);
-        pace_until(planned_ns, spin);
-        return planned_ns;
-    }
-    if (pacing->think_max_ns > 0) {
-        double spread_ns = (double)(pacing->think_max_ns - pacing->think_min_ns);
-        uint64_t extra_ns = (uint64_t)(random_unit(&sending->exchange->random) * spread_ns);
-        pace_until(clock_now_ns() + pacing->think_min_ns + extra_ns, spin);
-    }
-    return 0;
+    if (pacing->rate <= 0 && pacing->think_max_ns == 0)
+        return true;
+    take_turn(sending);
+    uint64_t until_ns = clock_earlier_ns(exchange->turn_ns, clock_earlier_ns(sending->stop_ns, sending->deadline_ns));
+    if (exchange->begun > sending->units_done && pace_until_readable(sending->fd, until_ns, spin))
+        return false;
+    pace_until(until_ns, spin);
+    exchange->turn_ns = 0;
+    return true;
 }
 
 /* Begins exchanges until as many are outstanding as may be. Returns as follow(). */
@@ -259,14 +281,19 @@ begin_exchanges(struct sending *sending)
 
     while (exchange->begun - sending->units_done < outstanding && exchange->begun < sending->config->pacing.count &&
            (sending->half.last_ns == MISSING || sending->half.last_ns < sending->stop_ns)) {
-        uint64_t planned_ns = await_turn(sending);
+        if (!await_turn(sending))
+            return 1;
         uint64_t start_ns = clock_now_ns();
         uint64_t at = 0;
+        if (interrupt_seen())
+            return 0;
+        if (start_ns >= sending->stop_ns && exchange->begun > 0)
+            return 1; /* the time was up while it waited for its turn */
         if (sending->half.first_ns == MISSING)
             sending->half.first_ns = start_ns;
         uint64_t *planned = sending->planned.capacity > 0 ? event_log_next(&sending->planned) : NULL;
         if (planned != NULL)
-            *planned = planned_ns;
+            *planned = exchange->planned_ns;
         exchange->start_ns[exchange->begun % outstanding] = start_ns;
         int result = follow(sending, &at, true);
         if (result != 1)

@@ -1,8 +1,9 @@
-/* pace.c: see pace.h. _GNU_SOURCE for prctl(PR_SET_TIMERSLACK). */
+/* pace.c: see pace.h. _GNU_SOURCE for prctl(PR_SET_TIMERSLACK) and ppoll(). */
 #define _GNU_SOURCE
 #include "pace.h"
 
 #include <math.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -12,6 +13,9 @@
 
 /* A sleep ends this long before the planned moment: longer than a wake-up takes. */
 #define SPIN_NS (120 * NS_PER_US)
+
+/* A long sleep is made of these: a signal that came just before one is seen after it. */
+#define NAP_NS (250 * NS_PER_MS)
 
 uint64_t
 random_next(struct random *random)
@@ -65,8 +69,8 @@ pace_until(uint64_t at_ns, bool spin)
 {
     uint64_t now_ns = clock_now_ns();
 
-    if (!spin && at_ns > now_ns + SPIN_NS) {
-        uint64_t wake_ns = at_ns - SPIN_NS;
+    while (!spin && at_ns > now_ns + SPIN_NS && !interrupt_seen()) {
+        uint64_t wake_ns = clock_earlier_ns(at_ns - SPIN_NS, now_ns + NAP_NS);
         struct timespec wake = {.tv_sec = (time_t)(wake_ns / NS_PER_S), .tv_nsec = (long)(wake_ns % NS_PER_S)};
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, NULL);
         now_ns = clock_now_ns();
@@ -75,5 +79,23 @@ pace_until(uint64_t at_ns, bool spin)
         if (!spin)
             sched_yield(); /* both ends may share this CPU */
         now_ns = clock_now_ns();
+    }
+}
+
+bool
+pace_until_readable(int fd, uint64_t at_ns, bool spin)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+    for (;;) {
+        uint64_t now_ns = clock_now_ns();
+        if (now_ns >= at_ns || interrupt_seen())
+            return false;
+        uint64_t nap_ns = spin || at_ns - now_ns < SPIN_NS ? 0 : clock_earlier_ns(at_ns - now_ns - SPIN_NS, NAP_NS);
+        struct timespec nap = {.tv_nsec = (long)nap_ns};
+        if (ppoll(&wait, 1, &nap, NULL) > 0 && (wait.revents & (POLLIN | POLLHUP)) != 0)
+            return true;
+        if (!spin)
+            sched_yield();
     }
 }

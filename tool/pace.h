@@ -43,6 +43,9 @@ uint64_t schedule_next(struct schedule *schedule);
  * then spins, offering the CPU to others. Returns early when a signal came. */
 void pace_until(uint64_t at_ns, bool spin);
 
+/* The same, but also returns as soon as `fd` has something to be read or has ended. Returns whether it has. */
+bool pace_until_readable(int fd, uint64_t at_ns, bool spin);
+
 /* Makes sleeps of this thread precise: the kernel may otherwise let them last 50 us longer. */
 void pace_prepare(void);
 

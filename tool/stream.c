@@ -90,7 +90,7 @@ send_step(struct sending *sending, uint64_t units)
             (config->duration_ns != MISSING && planned_ns >= config->duration_ns) || interrupt_seen())
             return STEP_END;
         planned_ns += sending->begin_ns;
-        pace_until(planned_ns, config->wait == WAIT_SPIN);
+        pace_until(clock_earlier_ns(planned_ns, sending->deadline_ns), config->wait == WAIT_SPIN);
         uint64_t before_ns = clock_now_ns();
         if (half->first_ns == MISSING)
             half->first_ns = before_ns;
