@@ -22,9 +22,11 @@ from harness.experiment import ChartSpec, Experiment
 from harness.panels import (FLIGHT, GOODPUT, LATENCIES, PLACEMENTS, SEGMENT, Build, Cell, Point, Points, Table,
                             against_sndbuf, against_write_size, buffer_factors, factor_text, latency_curves,
                             level_factors, levels, ratios)
+from harness.parts import row_factors, split_bars
 from harness.schema import HarnessError
 from harness.store import Trial
 from harness.summary import Row
+from harness.timeline import all_factors, timeline
 
 FORMAT: Final = "tinygram-chart/1"
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -111,6 +113,18 @@ KINDS: Final[Mapping[str, Kind]] = {
         levels, level_factors,
         "Each column is one level of the factor. Higher is faster. Each point is one trial, each bar a median. "
         + _MODES),
+    "timeline": Kind(
+        timeline, all_factors,
+        "Time runs to the right, and the bytes of one connection are counted upwards: each line climbs when the program "
+        "writes, TCP sends, the other host receives, its program reads, or the ACK comes back. Where the lines lie on "
+        "each other nothing waits. A red arrow is a wait: the bytes are written, but TCP does not send them. Above is "
+        "Nagle's algorithm, below NODELAY, on the same axes; at the right both from their beginning, enlarged."),
+    "split_bars": Kind(
+        split_bars, row_factors,
+        "Each bar is the way of the median write, from before write() at the left to after the read() that had its last "
+        "byte; each colour is one part of that way. Where only some of the writes of an exchange were held back, those "
+        "have a bar of their own. At the right the same bars are enlarged, so that what lasts microseconds can be seen "
+        "beside a hold of milliseconds. Each circle is one trial."),
 }
 
 
@@ -144,6 +158,7 @@ def caption(points: Points, failed: int, experiment: Experiment) -> str:
         "congestion control " + _listed(point.row.congestion or "none (unix)" for point in points),
         "MSS " + _range_text(point.row.mss_bytes for point in points),
         "placement: " + _listed(PLACEMENTS.get(str(point.row.cpus), f"CPUs {point.row.cpus}") for point in points),
+        "HZ=" + _listed(point.trial.document["machine"]["hz"] for point in points),
     ]
     return "\n".join(textwrap.wrap("; ".join(filter(None, parts)), CAPTION_WIDTH))
 
@@ -233,16 +248,19 @@ def check(experiment: Experiment) -> None:
             raise ChartError(f"{experiment.path}: there is no chart {request.name!r}; there are {', '.join(KINDS)}.")
 
 
-def draw(experiment: Experiment, rows: Sequence[Row], trials: Sequence[Trial], out_dir: Path) -> list[Chart]:
+def draw(experiment: Experiment, rows: Sequence[Row], trials: Sequence[Trial], out_dir: Path,
+         events_dir: Path | None = None) -> list[Chart]:
     """Draw the charts that `experiment` asks for into `out_dir`: NAME.tsv, NAME.svg and NAME.png each.
 
-    rows and trials are those of one run, joined by the name of the trial. A chart for which no trial has a value (all
+    rows and trials are those of one run, joined by the name of the trial; events_dir holds the event logs that were
+    kept, TRIAL.tsv each. A chart for which no trial has a value (all
     failed, or a count that a unix socket does not have) is left out. A factor without a place in a chart makes one
     chart a level, NAME-FACTOR=LEVEL. Raises ChartError.
     """
     check(experiment)
     named = {trial.trial: trial for trial in trials}
-    points = [Point(row, named[row.trial]) for row in rows if row.status == 0 and row.goodput_bytes_per_s is not None]
+    points = [Point(row, named[row.trial], events_dir / f"{row.trial}.tsv" if events_dir is not None else None)
+              for row in rows if row.status == 0 and row.goodput_bytes_per_s is not None]
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         charts = [chart for request in experiment.charts

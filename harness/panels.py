@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from statistics import median
 from typing import Final
 
@@ -31,10 +32,14 @@ class PanelError(HarnessError):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One finished trial: its summary row, its levels, its place in the plan and the document it came from."""
+    """One finished trial: its summary row, its levels, its place in the plan and the document it came from.
+
+    events: where its event log is, if it was kept.
+    """
 
     row: Row
     trial: Trial
+    events: Path | None = None
 
     def level(self, factor: str) -> str | None:
         """Level of `factor` in this trial, None where the experiment does not vary it."""

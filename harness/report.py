@@ -244,7 +244,7 @@ def section(run: Run, out_dir: Path, anchor: str) -> Section:
     points = [Point(row, trial) for row, trial in zip(rows, trials, strict=True)
               if row.status == 0 and row.goodput_bytes_per_s is not None]
     factors = [factor.name for factor in run.experiment.factors if factor.name in run.plan.factors]
-    charts = chart.draw(run.experiment, rows, trials, run.folder / "charts")
+    charts = chart.draw(run.experiment, rows, trials, run.folder / "charts", run.folder / "events")
     folder = out_dir / "charts"
     if out_dir.resolve() != run.folder.resolve():
         folder = folder / anchor
