@@ -1,4 +1,9 @@
-"""Reads an experiment: a TOML file with a question, a workload, a setting, factors, repeats and charts.
+"""Reads an experiment: a TOML file with a question, a workload, a setting, factors, variants, repeats and charts.
+
+A factor is an option of the program. Where one level has to set several options at once, each `[[variant]]` is such a
+level: a name, and options that win over those of [workload] and [setting]; together they are the factor `variant`.
+Where a level is only a part of a value, the value has a placeholder: `pattern = "w100,w{body},r1"` makes `body` a
+factor too.
 
 Everything that is not known is an error that names the file, the line, the key and the nearest valid key, so that a
 typing mistake never becomes an experiment that silently varies nothing.
@@ -6,17 +11,19 @@ typing mistake never becomes an experiment that silently varies nothing.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import stat
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from harness.schema import OPTIONS, RESERVED_OPTIONS, WORKLOADS, HarnessError, Option, nearest, parse_value
+from harness.schema import (DEFINED_BY, OPTIONS, RESERVED_OPTIONS, WORKLOADS, HarnessError, Option, nearest,
+                            parse_value)
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 EXPERIMENTS: Final = ROOT / "harness" / "experiments"
@@ -24,9 +31,14 @@ DEFAULT_FILES: Final = (Path("/usr/bin/python3"), Path(sys.executable), Path("/b
 EVENTS: Final = ("none", "first", "all")
 RESERVED_NAMES: Final = ("latest", "baseline", "reports")
 
-_TOP: Final = ("question", "report", "events", "workload", "setting", "factors", "repeat", "chart")
+VARIANT: Final = "variant"  # the factor whose levels are the [[variant]] tables
+
+_TOP: Final = ("question", "report", "events", "workload", "setting", "factors", "variant", "repeat", "chart")
 _REPEAT: Final = ("blocks", "seed")
 _CHART: Final = ("name", "title")
+_PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_-]*)\}")
+
+Values = tuple[tuple[str, str], ...]
 
 
 class ExperimentError(HarnessError):
@@ -37,10 +49,21 @@ class ExperimentError(HarnessError):
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """An option that the experiment varies, and its levels as the file writes them."""
+    """What the experiment varies, and its levels as the file writes them.
+
+    name: an option; or `variant`; or the name of a placeholder.
+    """
 
     name: str
     levels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A named level that sets several options at once; options are names with values as written."""
+
+    name: str
+    options: Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +79,9 @@ class Experiment:
     """One experiment as its file describes it.
 
     text is the whole file, why its opening comment. workload and setting are options with their values as written, in
-    the order of the file. report: place in `make report`, None when it is left out. events: which trials keep their
-    event log (none, first block, all).
+    the order of the file. The variants are the levels of the first factor, if there are any. report: place in
+    `make report`, None when it is left out. events: which trials keep their event log (none, first block, all).
+    workload_name: transfer, exchange or stream.
     """
 
     name: str
@@ -65,14 +89,27 @@ class Experiment:
     text: str
     why: str
     question: str
-    workload: tuple[tuple[str, str], ...]
-    setting: tuple[tuple[str, str], ...]
+    workload: Values
+    setting: Values
     factors: tuple[Factor, ...]
     blocks: int
     seed: int
     charts: tuple[ChartSpec, ...]
     report: int | None = None
     events: str = "none"
+    workload_name: str = "transfer"
+    variants: tuple[Variant, ...] = ()
+
+    def options(self, levels: Values) -> Values:
+        """The options of the program that make the cell with these levels, in the order of the file.
+
+        levels: name and level of each factor. A variant wins over [workload] and [setting]; placeholders are filled.
+        """
+        chosen = dict(levels)
+        variant = {variant.name: variant.options for variant in self.variants}.get(chosen.get(VARIANT, ""), ())
+        fixed = {**dict(self.workload), **dict(self.setting), **dict(variant)}
+        filled = {name: fill(value, chosen) for name, value in fixed.items()}
+        return (*filled.items(), *((name, level) for name, level in levels if name in OPTIONS))
 
     @property
     def cells(self) -> int:
@@ -81,6 +118,11 @@ class Experiment:
         for factor in self.factors:
             count *= len(factor.levels)
         return count
+
+
+def fill(value: str, levels: Mapping[str, str]) -> str:
+    """A value with each `{name}` replaced by the level of the factor `name`; others stay."""
+    return _PLACEHOLDER.sub(lambda match: levels.get(match.group(1), match.group()), value)
 
 
 def load(path: Path, charts: Iterable[str] | None = None) -> Experiment:
@@ -109,6 +151,9 @@ class _Reader:
         self.text = text
         self.path = path
         self.charts = charts
+        self.workload_name = "transfer"
+        self.parameters: dict[str, tuple[str, ...]] = {}  # factors that fill placeholders, with their levels
+        self.table_number = 1  # which of several tables of one name is being read
 
     def read(self) -> Experiment:
         if re.fullmatch(r"[a-z0-9][a-z0-9_]*", self.path.stem) is None or self.path.stem in RESERVED_NAMES:
@@ -120,23 +165,30 @@ class _Reader:
         except tomllib.TOMLDecodeError as error:
             raise ExperimentError(f"{_shown(self.path)}: this is not TOML: {error}.") from None
         self.known_keys(top, "", _TOP)
-        workload = self.workload(self.table(top, "workload"))
+        self.parameters = self.find_parameters(top)
+        self.workload_name = self.name_of_workload(self.table(top, "workload"))
+        workload = self.options({key: value for key, value in self.table(top, "workload").items() if key != "name"},
+                                "workload")
         setting = self.options(self.table(top, "setting"), "setting")
+        variants = self.variants(top)
         factors = self.factors(self.table(top, "factors"))
-        self.each_option_once(workload, setting, factors)
+        self.each_option_once(workload, setting, factors, variants)
+        self.nothing_missing(workload, factors, variants)
+        self.parameters_are_used((*workload, *setting), variants)
         repeat = self.table(top, "repeat")
         self.known_keys(repeat, "repeat", _REPEAT)
         return Experiment(
             name=self.path.stem, path=self.path, text=self.text, why=_opening_comment(self.text),
-            question=self.question(top), workload=workload, setting=setting, factors=factors,
+            question=self.question(top), workload=workload, setting=setting,
+            factors=(*((Factor(VARIANT, tuple(variant.name for variant in variants)),) if variants else ()), *factors),
             blocks=self.number(repeat, "repeat", "blocks", 5, minimum=1),
             seed=self.number(repeat, "repeat", "seed", 1, minimum=0),
             charts=self.chart_specs(top),
             report=self.number(top, "", "report", 0, minimum=1) if "report" in top else None,
-            events=self.events(top))
+            events=self.events(top), workload_name=self.workload_name, variants=variants)
 
     def error(self, section: str, key: str | None, problem: str) -> ExperimentError:
-        line = _line_of(self.text, section, key) if key is not None else None
+        line = _line_of(self.text, section, key, self.table_number) if key is not None else None
         place = f"{_shown(self.path)}, line {line}" if line is not None else _shown(self.path)
         return ExperimentError(f"{place}: {problem}.")
 
@@ -173,59 +225,139 @@ class _Reader:
                              f"the nearest is {nearest(str(value), EVENTS)!r}")
         return str(value)
 
-    def workload(self, table: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    def name_of_workload(self, table: Mapping[str, Any]) -> str:
         name = table.get("name", "transfer")
         if name not in WORKLOADS:
             raise self.error("workload", "name", f"unknown workload {name!r}; "
                              f"the nearest valid one is {nearest(str(name), WORKLOADS)!r}")
-        return self.options({key: value for key, value in table.items() if key != "name"}, "workload")
+        return str(name)
 
-    def options(self, table: Mapping[str, Any], section: str) -> tuple[tuple[str, str], ...]:
+    def find_parameters(self, top: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+        """The factors whose name stands as a placeholder in a value, with their levels."""
+        tables = [self.table(top, "workload"), self.table(top, "setting"), *self.tables(top, "variant")]
+        named = {name for table in tables for value in table.values() if isinstance(value, str)
+                 for name in _PLACEHOLDER.findall(value)}
+        return {name: self.parameter(name, levels) for name, levels in self.table(top, "factors").items()
+                if name in named and name not in OPTIONS and name not in RESERVED_OPTIONS}
+
+    def parameter(self, name: str, levels: object) -> tuple[str, ...]:
+        """The levels of a factor that fills placeholders; what they may be shows when they are in their place."""
+        if name == VARIANT:
+            raise self.error("factors", name, f"{name!r} cannot be in [factors]: each [[variant]] table is a level")
+        texts = [self.text_of("factors", name, level) for level in self.levels(name, levels)]
+        for text in texts:
+            if texts.count(text) > 1:
+                raise self.error("factors", name, f"level {text!r} of {name!r} stands there twice; remove one of them")
+        return tuple(texts)
+
+    def parameters_are_used(self, fixed: Values, variants: Sequence[Variant]) -> None:
+        """Each combination of levels makes a trial of its own."""
+        for number, options in enumerate([variant.options for variant in variants] or [()], 1):
+            self.table_number = number
+            used = {name for value in {**dict(fixed), **dict(options)}.values() for name in _PLACEHOLDER.findall(value)}
+            for name in self.parameters:
+                if name not in used:
+                    which = variants[number - 1].name
+                    raise self.error("[variant]", "name", f"variant {which!r} has no place for the factor {name!r}: "
+                                     f"write {{{name}}} in one of its values")
+        self.table_number = 1
+
+    def tables(self, top: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+        tables = top.get(name, [])
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            raise self.error("", name, f"{name!r} must be a list of tables: write [[{name}]] above the keys of each")
+        return tables
+
+    def variants(self, top: Mapping[str, Any]) -> tuple[Variant, ...]:
+        variants: dict[str, Variant] = {}
+        for self.table_number, table in enumerate(self.tables(top, "variant"), 1):
+            name = table.get("name")
+            if not isinstance(name, str) or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", name) is None:
+                raise self.error("[variant]", "name", "a [[variant]] needs the key 'name': a word of letters, digits, "
+                                 f"_ . + and -, not {name!r}")
+            if name in variants:
+                raise self.error("[variant]", "name", f"there are two variants {name!r}; rename one of them")
+            options = self.options({key: value for key, value in table.items() if key != "name"}, "[variant]")
+            for other in variants.values():
+                if dict(other.options) == dict(options):
+                    raise self.error("[variant]", "name", f"variant {name!r} says the same as {other.name!r}; "
+                                     "remove one of them")
+            variants[name] = Variant(name, options)
+        self.table_number = 1
+        return tuple(variants.values())
+
+    def options(self, table: Mapping[str, Any], section: str) -> Values:
         return tuple((key, self.value(section, key, value)[0]) for key, value in table.items())
 
     def option(self, section: str, key: str) -> Option:
         """The option that a key names; in [workload] only the options of the workload."""
         valid = [name for name, option in OPTIONS.items() if section != "workload" or option.group == "workload"]
+        where = f"[{section}]"
         if key in RESERVED_OPTIONS:
-            raise self.error(section, key, f"{key!r} in [{section}] is set by the harness for every trial; remove it"
+            raise self.error(section, key, f"{key!r} in {where} is set by the harness for every trial; remove it"
                              + (" and write events = \"first\" or \"all\" at the top of the file"
                                 if key == "events" else ""))
         if key not in valid:
             if key in OPTIONS:
                 raise self.error(section, key, f"{key!r} is not about the workload; move it to [setting]")
-            raise self.error(section, key, f"unknown key {key!r} in [{section}]; "
-                             f"the nearest valid key is {nearest(key, valid)!r}")
+            raise self.error(section, key, f"unknown key {key!r} in {where}; "
+                             f"the nearest valid key is {nearest(key, valid)!r}"
+                             + (f" (a factor that is no option has its place {{{key}}} in a value)"
+                                if section == "factors" else ""))
+        if self.workload_name not in OPTIONS[key].workloads:
+            raise self.error(section, key, f"{key!r} in {where} belongs to the workload "
+                             f"{' or '.join(OPTIONS[key].workloads)}, and this one is {self.workload_name!r}; "
+                             "remove it, or name the other workload")
+        if key == "file" and section == "[variant]":
+            raise self.error(section, key, "'file' cannot be in a [[variant]]; move it to [workload] or [factors]")
         return OPTIONS[key]
 
     def value(self, section: str, key: str, value: object) -> tuple[str, str | int]:
-        """An option's value as text, and its meaning."""
+        """An option's value as text, and its meaning (with placeholders: that of its first level)."""
         option = self.option(section, key)
+        text = self.text_of(section, key, value)
+        placeholders = [] if section == "factors" else list(dict.fromkeys(_PLACEHOLDER.findall(text)))
+        for name in placeholders:
+            if name not in self.parameters:
+                near = f"; the nearest is {nearest(name, self.parameters)!r}" if self.parameters else ""
+                raise self.error(section, key, f"{{{name}}} in the value of {key!r} is no factor that fills a place: "
+                                 f"write {name} = [\"...\", \"...\"] in [factors], for a name that is no option{near}")
+        meanings = [self.meaning(section, option, fill(text, dict(zip(placeholders, levels))))
+                    for levels in itertools.product(*(self.parameters[name] for name in placeholders))]
+        return text, meanings[0]
+
+    def text_of(self, section: str, key: str, value: object) -> str:
         if isinstance(value, bool):
-            text = "on" if value else "off"
-        elif isinstance(value, int | str):
-            text = str(value)
-        else:
+            return "on" if value else "off"
+        if not isinstance(value, int | str):
             raise self.error(section, key, f"{value!r} is no value for {key!r} in [{section}]: write one text or number"
                              + (", or move the list to [factors]" if isinstance(value, list) else ""))
+        if any(ord(character) < 32 for character in str(value)):
+            raise self.error(section, key, f"{value!r} holds a control character; {key!r} cannot be that")
+        return str(value)
+
+    def meaning(self, section: str, option: Option, text: str) -> str | int:
         try:
-            meaning = parse_value(option, text)
+            return parse_value(option, text)
         except ValueError as error:
             what = "level" if section == "factors" else "value"
-            raise self.error(section, key, f"unknown {what} of {key!r} in [{section}]: {error}") from None
-        if any(ord(character) < 32 for character in text):
-            raise self.error(section, key, f"{text!r} holds a control character; {key!r} cannot be that")
-        return text, meaning
+            raise self.error(section, option.name, f"unknown {what} of {option.name!r} in [{section}]: {error}") \
+                from None
 
     def factors(self, table: Mapping[str, Any]) -> tuple[Factor, ...]:
-        return tuple(self.factor(name, levels) for name, levels in table.items())
+        return tuple(Factor(name, self.parameters[name]) if name in self.parameters else self.factor(name, levels)
+                     for name, levels in table.items())
 
-    def factor(self, name: str, levels: object) -> Factor:
-        self.option("factors", name)
+    def levels(self, name: str, levels: object) -> list[object]:
         if not isinstance(levels, list) or not levels:
             raise self.error("factors", name, f"{name!r} in [factors] needs a list of levels, "
                              f"such as {name} = [\"...\", \"...\"]; a single value belongs in [setting]")
+        return levels
+
+    def factor(self, name: str, levels: object) -> Factor:
+        self.option("factors", name)
         seen: dict[str | int, str] = {}
-        for level in levels:
+        for level in self.levels(name, levels):
             text, meaning = self.value("factors", name, level)
             if meaning in seen:
                 raise self.error("factors", name, f"level {text!r} of {name!r} says the same as {seen[meaning]!r}; "
@@ -233,8 +365,8 @@ class _Reader:
             seen[meaning] = text
         return Factor(name, tuple(seen.values()))
 
-    def each_option_once(self, workload: Iterable[tuple[str, str]], setting: Iterable[tuple[str, str]],
-                         factors: Iterable[Factor]) -> None:
+    def each_option_once(self, workload: Values, setting: Values, factors: Iterable[Factor],
+                         variants: Iterable[Variant]) -> None:
         places: dict[str, str] = {}
         named = [*(("workload", name) for name, _ in workload), *(("setting", name) for name, _ in setting),
                  *(("factors", factor.name) for factor in factors)]
@@ -243,18 +375,42 @@ class _Reader:
                 raise self.error(section, name, f"{name!r} stands in [{places[name]}] and in [{section}]; "
                                  "keep one of them")
             places[name] = section
-        for one, other in (("file", "bytes"), ("repeat", "duration")):
+        for self.table_number, variant in enumerate(variants, 1):
+            for name, _ in variant.options:
+                if places.get(name) == "factors":
+                    raise self.error("[variant]", name, f"{name!r} stands in [factors] and in the variant "
+                                     f"{variant.name!r}; keep one of them")
+            self.exclusive({**places, **dict.fromkeys(dict(variant.options), "[variant]")})
+        self.table_number = 1
+        self.exclusive(places)
+
+    def exclusive(self, places: Mapping[str, str]) -> None:
+        """places: the options of one trial, and the section of each."""
+        for one, other in (("file", "bytes"), ("repeat", "duration"), ("rate", "think")):
             if one in places and other in places:
                 raise self.error(places[other], other, f"{one!r} and {other!r} exclude each other; keep one of them")
-        if not {"file", "bytes"} & set(places):
-            raise self.error("workload", None, "nothing to send: add file = \"default\", a path, "
-                             "or bytes = \"64M\" to [workload]")
+
+    def nothing_missing(self, workload: Values, factors: Iterable[Factor], variants: Sequence[Variant]) -> None:
+        """Every trial has something to do."""
+        everywhere = {*dict(workload), *(factor.name for factor in factors)}
+        defined_by = DEFINED_BY.get(self.workload_name)
+        for self.table_number, variant in enumerate(variants or (Variant("", ()),), 1):
+            there = everywhere | set(dict(variant.options))
+            where = f"variant {variant.name!r} or to [workload]" if variant.name else "[workload]"
+            if defined_by is None and not {"file", "bytes"} & there:
+                raise self.error("workload", None, "nothing to send: add file = \"default\", a path, "
+                                 f"or bytes = \"64M\" to {where}")
+            if defined_by is not None and defined_by not in there:
+                example = {"pattern": "w100,w400,r1", "stream": "200@5000"}[defined_by]
+                raise self.error("workload", "name", f"the workload {self.workload_name!r} needs the key "
+                                 f"{defined_by!r}: add {defined_by} = \"{example}\" to {where}")
+            if self.workload_name == "stream" and not {"count", "duration"} & there:
+                raise self.error("workload", "name", "a stream needs an end: add duration = \"100ms\" or count = "
+                                 f"\"1000\" to {where}")
+        self.table_number = 1
 
     def chart_specs(self, top: Mapping[str, Any]) -> tuple[ChartSpec, ...]:
-        tables = top.get("chart", [])
-        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-            raise self.error("", "chart", "'chart' must be a list of tables: write [[chart]] above the keys of each")
-        return tuple(self.chart_spec(table) for table in tables)
+        return tuple(self.chart_spec(table) for table in self.tables(top, "chart"))
 
     def chart_spec(self, table: Mapping[str, Any]) -> ChartSpec:
         self.known_keys(table, "[chart]", _CHART)
@@ -278,16 +434,22 @@ def _similar(path: Path) -> str:
     return f"; the nearest in {_shown(path.parent)} is {nearest(path.name, neighbours)}" if neighbours else ""
 
 
-def _line_of(text: str, section: str, key: str) -> int | None:
-    """The first line (from 1) that defines `key` in `section`; None when it is written in another way."""
+def _line_of(text: str, section: str, key: str, nth: int = 1) -> int | None:
+    """The first line (from 1) that defines `key` in `section`; None when it is written in another way.
+
+    nth: which table, where several have the name of the section.
+    """
     current = ""
+    headers = 0
     for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*\[(\[?[^\[\]]+\]?)\]\s*(#.*)?$", line)
         if header is not None:
             current = header.group(1)
+            headers += current == section
             if not section and current.strip("[]") == key:
                 return number
-        elif current == section and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
+        elif (current == section and (headers == nth or not section.startswith("["))
+              and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line)):
             return number
     return None
 

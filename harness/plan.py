@@ -105,16 +105,12 @@ def build(experiment: Experiment, *, file: Path | None = None, limits: Limits | 
     cells = [Cell(number, tuple(zip((factor.name for factor in factors), combination, strict=True)))
              for number, combination in enumerate(itertools.product(*(factor.levels for factor in factors)))]
     order = shuffled_blocks(len(cells), blocks, random.Random(seed))
-    fixed = [(name, str(file) if name == "file" and file is not None else value)
-             for name, value in (*experiment.workload, *experiment.setting)]
-    if not any(name == "timeout" for name, _ in fixed):
-        fixed.append(("timeout", DEFAULT_TIMEOUT))
     width = len(str(len(cells) - 1))
     trials = []
     for position, (block, number) in enumerate(order):
         cell = cells[number]
         trials.append(PlannedTrial(position, f"b{block}-c{number:0{width}d}", block, number, cell.id, cell.levels,
-                                   _arguments((*fixed, *cell.levels))))
+                                   _arguments(_options(experiment, cell.levels, file))))
     return Plan(experiment.name, seed, blocks, tuple(factor.name for factor in factors), tuple(trials), file,
                 file.stat().st_size if file is not None else None, experiment.events, notes)
 
@@ -129,6 +125,13 @@ def shuffled_blocks(cells: int, blocks: int, rng: random.Random) -> list[tuple[i
     return order
 
 
+def _options(experiment: Experiment, levels: Levels, file: Path | None) -> Levels:
+    """The options of one trial: those of its cell, with the file that is sent, and with a limit in time."""
+    fixed = tuple((name, str(file) if name == "file" and file is not None and name not in dict(levels) else value)
+                  for name, value in experiment.options(levels))
+    return fixed if "timeout" in dict(fixed) else (*fixed, ("timeout", DEFAULT_TIMEOUT))
+
+
 def _arguments(options: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(itertools.chain.from_iterable((f"--{name}", value) for name, value in options))
 
@@ -141,7 +144,9 @@ def _fit(experiment: Experiment, limits: Limits) -> tuple[tuple[Factor, ...], tu
 
 
 def _fit_factor(factor: Factor, limits: Limits, notes: list[str], experiment: Experiment) -> Factor:
-    option = OPTIONS[factor.name]
+    option = OPTIONS.get(factor.name)
+    if option is None:  # variants, and levels that fill a place in a value
+        return factor
     if option.kind == "name" and AVAILABLE in factor.levels:
         found = tuple(name for name in limits.congestion if name not in factor.levels)
         if not limits.congestion:

@@ -55,6 +55,9 @@ class Session:
             cli.write_summary(writer.folder, writer.plan.experiment, self.trials[name])
 
 
+# What pytest's grammar does not take, and what stands for it: levels such as `200@5000` and `k8(w100,r1)` hold all.
+_KEYWORD: Final = str.maketrans("=,()@", ":/[]\\")
+
 SESSION: Final = pytest.StashKey[Session]()
 
 
@@ -78,12 +81,12 @@ def keyword_expression(expression: str) -> str:
 
     A level is matched whole: write-size=100 does not select write-size=1000. See `keyword` for the other half.
     """
-    return re.sub(r"[^\s()]*=[^\s()]*", lambda match: keyword(match.group()), expression)
+    return re.sub(r"[^\s()]*=(?:\bk\d+\([^\s()]*\)|[^\s()])*", lambda match: keyword(match.group()), expression)
 
 
 def keyword(name: str) -> str:
     """`sndbuf=16K,nodelay=on` as a keyword that -k can look for: `/sndbuf:16K/nodelay:on/`."""
-    return "/" + name.strip(",").replace("=", ":").replace(",", "/") + "/"
+    return "/" + name.strip(",").translate(_KEYWORD) + "/"
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ExperimentFile | None:

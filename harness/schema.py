@@ -218,6 +218,29 @@ WAITS: Final = ("block", "spin")
 CONCURRENCIES: Final = ("fork", "poll", "thread")
 VERIFY_MODES: Final = ("auto", "full", "sampled", "off")
 STATUSES: Final = (0, 2, 3, 4, 5, 130)
+SCHEDULES: Final = ("constant", "poisson", "burst")
+RCVBUF_WHEN: Final = ("listen", "accept")
+
+# The parts of a write's one-way latency, in the order in which a byte meets them; they add up to it.
+SPLIT_PARTS: Final = (
+    ("in_write", "inside the sending call, until the bytes were handed over or the call returned"),
+    ("hold", "until TCP handed the segment of the last byte to the queueing discipline: Nagle, cork, window, ..."),
+    ("to_device", "until the device driver had it"),
+    ("to_kernel", "until the receiving kernel had it"),
+    ("wait_read", "until the read() that had its last byte had returned"),
+)
+
+# What a stall waited for: as it stands in a result, and in words.
+MECHANISMS: Final = (
+    ("nagle_delayed_ack", "held by Nagle until a delayed ACK"),
+    ("corked", "held by TCP_CORK or MSG_MORE"),
+    ("send_buffer_full", "blocked in write(): the send buffer was full"),
+    ("window_closed", "held because the receiver's window was closed"),
+    ("retransmission", "lost and sent again"),
+    ("reply_held", "the request arrived in time, the reply was held"),
+    ("reader_late", "the bytes waited for the receiver's read()"),
+    ("unknown", "nothing that was recorded tells the mechanism"),
+)
 
 _LOG: Final = (_count("recorded", "events kept"), _count("dropped", "events that found no room"))
 
@@ -236,13 +259,23 @@ DOCUMENT: Final = _object("document", "One trial of tinygram: what was asked for
     _flag("interrupted", "true: ended by a signal, the result is partial"),
     _object("workload", "what the sender did", [
         _text("name", "workload", "transfer", "exchange", "stream"),
+        _text("pattern", "what one exchange is made of; null for other workloads"),
+        _count("outstanding", "exchanges that may be outstanding at once; null for other workloads"),
+        _count("message_size", "bytes of a message of a stream; null for other workloads", "bytes"),
+        _count("count", "exchanges or messages to do; null with a duration, and for a transfer"),
+        Field("rate_per_s", "number", "exchanges or messages planned a second; null: each follows the last", "1/s"),
+        _text("schedule", "how the rate is spread; null without a rate", *SCHEDULES),
+        _count("burst", "exchanges or messages at once; null for another schedule"),
+        _count("think_min_ns", "shortest time to wait before an exchange; null: none", "ns"),
+        _count("think_max_ns", "longest time to wait before an exchange; null: none", "ns"),
         _text("source", "where the bytes came from", "file", "memory"),
         _text("file", "path of the file; null for memory"),
-        _count("source_bytes", "size of the file or of the memory block", "bytes"),
+        _count("source_bytes", "size of the file, of the memory block, of an exchange's request or of a message",
+               "bytes"),
         _count("repeat", "times that the source was to be sent; null with a duration"),
         _count("duration_ns", "time after which sending was cut; null without", "ns"),
         _count("bytes", "payload bytes to send; null with a duration", "bytes"),
-        _count("write_size", "bytes a write()", "bytes"),
+        _count("write_size", "bytes a write() of a transfer; null for other workloads", "bytes"),
         _count("read_size", "bytes a read(), at most", "bytes"),
         _text("send_with", "the call that sends", *SEND_WITH),
         _count("connections", "data connections at the same time"),
@@ -258,6 +291,10 @@ DOCUMENT: Final = _object("document", "One trial of tinygram: what was asked for
         _text("concurrency", "how the receiver serves several connections", *CONCURRENCIES),
         _text("verify", "how the content is verified, as asked for", *VERIFY_MODES),
         _flag("log", "events were recorded"),
+        _flag("stamps", "the kernel was asked for timestamps of every write"),
+        _flag("rearm_quickack", "the receiver set TCP_QUICKACK again before each read"),
+        _text("rcvbuf_when", "when the receiver set SO_RCVBUF: on the listener or on the accepted socket",
+              *RCVBUF_WHEN),
         _count("events_max", "events kept an end, at most"),
         _count("sample_every_ns", "time between two TCP_INFO samples; null: none", "ns"),
         _count("timeout_ns", "time after which the trial gives up", "ns"),
@@ -277,11 +314,12 @@ DOCUMENT: Final = _object("document", "One trial of tinygram: what was asked for
             _text("digest_sender", "XXH3-128 of what was sent, hexadecimal"),
             _text("digest_receiver", "XXH3-128 of what arrived, hexadecimal"),
         ], nullable=True),
-        _distribution("latency_ns", "latency of a chunk: from before its write() to after the read() that had its "
-                      "last byte"),
-        _distribution("in_write_ns", "time of a chunk inside write()"),
-        _distribution("in_flight_ns", "time of a chunk from after write() until after its last read(); 0 where that "
-                      "read ended first"),
+        _distribution("latency_ns", "latency of a chunk or message, from before its write() to after the read() that "
+                      "had its last byte; of an exchange, from before its first write to after the last byte of its "
+                      "reply, without the first 16 exchanges"),
+        _distribution("in_write_ns", "time of a write inside the sending call"),
+        _distribution("in_flight_ns", "time of a write from after the sending call until after its last read(); 0 "
+                      "where that read ended first"),
         _count("writes", "calls that sent"),
         _count("short_writes", "calls that took less than they were given"),
         _count("reads", "calls that received"),
@@ -294,7 +332,40 @@ DOCUMENT: Final = _object("document", "One trial of tinygram: what was asked for
         _count("acks_received", "TCP segments without payload that the sender got"),
         Field("bytes_per_segment", "number", "payload bytes by data segments", "bytes"),
         _count("retransmits", "segments sent again"),
-        _count("stalls", "delays that sit on a kernel timer; null where the workload has none to count"),
+        Field("segments_per_message", "number", "data segments by chunks, exchanges or messages"),
+        _count("messages", "chunks, exchanges or messages that were done"),
+        _count("reply_bytes", "payload bytes of all replies; null for other workloads than exchange", "bytes"),
+        _count("reply_reads", "calls with which the sender received replies; null for other workloads"),
+        _count("reply_writes", "calls with which the receiver replied; null for other workloads"),
+        _array("first_exchanges_ns", "latency of the first exchanges, 16 at most, in order: the start of the "
+               "connection; null for other workloads", _count("latency_ns", "latency of one exchange", "ns", False)),
+        _object("schedule", "how well a planned schedule was kept; null without one", [
+            _flag("kept", "false: the sender could not keep the rate"),
+            _distribution("lateness_ns", "actual start of an exchange or message after its planned start"),
+            _distribution("latency_planned_ns", "as latency_ns, but from the planned start, so that a sender that is "
+                          "late cannot hide its queue"),
+        ], nullable=True),
+        _object("split", "where the one-way latency of the writes went, by kernel timestamps; null without stamps", [
+            _count("writes", "writes that were split"),
+            _count("without_stamps", "writes that lack a stamp and were not split"),
+            _count("merged", "writes whose last byte shared a segment with later ones"),
+            _count("unordered", "writes whose stamps were out of order by more than 1 us and had to be moved"),
+            _count("sums_within_1us", "writes whose parts add up to their latency within 1 us"),
+            _count("stamps", "stamps that the kernel gave"),
+            _count("stamps_dropped", "stamps that found no room"),
+            _count("clock_error_ns", "bound of the error in converting stamps to CLOCK_MONOTONIC", "ns"),
+            _count("clock_drift_ns", "how far the two clocks moved apart during the trial", "ns"),
+            *(_distribution(f"{name}_ns", f"time of a write {meaning}") for name, meaning in SPLIT_PARTS),
+            _distribution("until_ack_ns", "from before the sending call until the last byte was acknowledged"),
+        ], nullable=True),
+        _object("stalls", "chunks, exchanges and messages whose delay sits on a kernel timer; null where nothing was "
+                "recorded from which it could be told", [
+                    _count("count", "stalls, those among the first 16 exchanges included"),
+                    _count("time_ns", "sum of the stalled durations", "ns"),
+                    _count("threshold_ns", "a longer delay is a stall: three quarters of the shortest timer", "ns"),
+                    _object("by_mechanism", "stalls by what they waited for", [
+                        _count(name, meaning) for name, meaning in MECHANISMS]),
+                ], nullable=True),
         _count("cpu_sender_ns", "CPU time of the sender, user and system", "ns"),
         _count("cpu_receiver_ns", "CPU time of the receiver, user and system", "ns"),
         _count("switches_sender", "context switches of the sender"),
@@ -438,6 +509,26 @@ def _empty(field: Field) -> Any:
     return {"array": [], "option": "auto", "string": "", "integer": 0}[field.type]
 
 
+def complete(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The same document with null for every field that it lacks.
+
+    Fields are added within a version of the format, and then an older document does not have them: nobody knows what
+    they were. A value of another type than the field now has is not known either.
+    """
+    completed: dict[str, Any] = _complete(document, DOCUMENT)
+    return completed
+
+
+def _complete(value: Any, field: Field) -> Any:
+    if not field.fields:
+        return value
+    if not isinstance(value, dict):
+        return _empty(field)
+    known = {child.name: _complete(value[child.name], child) if child.name in value else _empty(child)
+             for child in field.fields}
+    return {**value, **known}
+
+
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 UPGRADES: Final[dict[int, Upgrade]] = {}  # from a version to the next one; documents of every old version stay readable
 
@@ -465,12 +556,18 @@ def upgrade(document: object) -> dict[str, Any]:
 # Options of the program, as an experiment may name them
 
 
+WORKLOADS: Final = ("transfer", "exchange", "stream")
+# The option without which a workload is none, where there is exactly one.
+DEFINED_BY: Final[Mapping[str, str]] = {"exchange": "pattern", "stream": "stream"}
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One option that an experiment may set or vary: the command line's name without the dashes.
 
-    kind: bool, size, time, count, choice, name, cpus or path. choices: all values of a choice. group: workload or
-    setting. auto: `auto` (not set, the kernel decides) is a value too. limit: the sysctl that clamps it, if any.
+    kind: bool, size, time, count, choice, name, cpus, path, pattern, stream, schedule or think. choices: all values of
+    a choice. group: workload or setting. auto: `auto` (not set, the kernel decides) is a value too. limit: the sysctl
+    that clamps it, if any. workloads: those that it belongs to.
     """
 
     name: str
@@ -479,17 +576,24 @@ class Option:
     choices: tuple[str, ...] = ()
     auto: bool = False
     limit: str | None = None
+    workloads: tuple[str, ...] = WORKLOADS
 
 
 _PROGRAM_OPTIONS: Final = (
-    Option("file", "path", "workload"),
-    Option("bytes", "size", "workload"),
-    Option("repeat", "count", "workload"),
+    Option("file", "path", "workload", workloads=("transfer",)),
+    Option("bytes", "size", "workload", workloads=("transfer",)),
+    Option("repeat", "count", "workload", workloads=("transfer",)),
     Option("duration", "time", "workload"),
-    Option("write-size", "size", "workload"),
+    Option("write-size", "size", "workload", workloads=("transfer",)),
     Option("read-size", "size", "workload"),
-    Option("send-with", "choice", "workload", SEND_WITH),
+    Option("send-with", "choice", "workload", SEND_WITH, workloads=("transfer",)),
     Option("connections", "count", "workload"),
+    Option("pattern", "pattern", "workload", workloads=("exchange",)),
+    Option("stream", "stream", "workload", workloads=("stream",)),
+    Option("count", "count", "workload", workloads=("exchange", "stream")),
+    Option("rate", "count", "workload", workloads=("exchange",)),
+    Option("schedule", "schedule", "workload", workloads=("exchange", "stream")),
+    Option("think", "think", "workload", workloads=("exchange",)),
     Option("family", "choice", "setting", FAMILIES),
     Option("cpus", "cpus", "setting", ("same", "split", "free")),
     Option("wait", "choice", "setting", WAITS),
@@ -498,14 +602,15 @@ _PROGRAM_OPTIONS: Final = (
     Option("log", "bool", "setting"),
     Option("events-max", "size", "setting"),
     Option("sample-every", "time", "setting"),
+    Option("stamps", "bool", "setting"),
+    Option("rearm-quickack", "bool", "setting"),
+    Option("rcvbuf-when", "choice", "setting", RCVBUF_WHEN),
     Option("timeout", "time", "setting"),
     Option("seed", "count", "setting"),
 )
 
 # The harness sets these itself, for every trial.
 RESERVED_OPTIONS: Final = ("events", "json")
-
-WORKLOADS: Final = ("transfer",)
 
 
 def _socket_options() -> Iterable[Option]:
@@ -546,6 +651,56 @@ def parse_time(text: str) -> int:
     return int(match.group(1)) * _TIME_FACTORS[match.group(2)]
 
 
+_PATTERN_ITEM: Final = r"(?:[wmr]\d+[KMG]?|v\d+[KMG]?(?:\+\d+[KMG]?)*|p\d+(?:ns|us|ms|s)|[cuq])"
+
+
+def parse_pattern(text: str) -> str:
+    """A pattern of an exchange such as `w100,w400,r1` or `k8(w100,r1)`, as it is. Raises ValueError with a sentence.
+
+    Only the form is checked here, so that a typing mistake is found before the first trial; the program says the rest.
+    """
+    match = re.fullmatch(r"k\d+\((.*)\)|(.*)", text, re.ASCII)
+    items = (match.group(1) if match.group(1) is not None else match.group(2)).split(",") if match is not None else [""]
+    for item in items:
+        if re.fullmatch(_PATTERN_ITEM, item, re.ASCII) is None:
+            raise ValueError(f"{text!r} is not a pattern, because {item!r} is no item: write wN, mN, rN, vN+N, c, u, "
+                             "q or pT joined by commas, as in w100,w400,r1, or kN(...) around all of them")
+    return text
+
+
+def parse_think(text: str) -> str:
+    """A time to think such as `2ms`, or a random one such as `0ms-5ms`, as its two ends in nanoseconds.
+
+    Raises ValueError with a sentence.
+    """
+    first, dash, last = text.partition("-")
+    low, high = parse_time(first), parse_time(last if dash else first)
+    if high < low:
+        raise ValueError(f"{text!r} is not a time to think: its first time is the longer one")
+    return f"{low}-{high}"
+
+
+def _parse_stream(text: str) -> str:
+    """A stream such as `200@5000` as bytes and messages a second. Raises ValueError with a sentence."""
+    size, _, rate = text.partition("@")
+    if re.fullmatch(r"\d+", rate, re.ASCII) is None:
+        raise ValueError(f"{text!r} is not a stream: write SIZE@RATE, bytes and messages a second, as in 200@5000")
+    return f"{parse_size(size)}@{int(rate)}"
+
+
+def _parse_schedule(text: str) -> str:
+    """How a rate is spread. Raises ValueError with a sentence."""
+    if text not in ("constant", "poisson") and re.fullmatch(r"burst:\d+", text, re.ASCII) is None:
+        valid = ("constant", "poisson", "burst:8")
+        raise ValueError(f"{text!r} is none of constant, poisson and burst:N; the nearest is {nearest(text, valid)!r}")
+    return text
+
+
+_PARSERS: Final[Mapping[str, Callable[[str], str | int]]] = {
+    "size": parse_size, "time": parse_time, "pattern": parse_pattern, "think": parse_think, "stream": _parse_stream,
+    "schedule": _parse_schedule}
+
+
 def parse_value(option: Option, text: str) -> str | int:
     """The meaning of an option's value: two texts with one meaning (`16K`, `16384`) give the same value.
 
@@ -556,10 +711,8 @@ def parse_value(option: Option, text: str) -> str | int:
         return text
     suffix = ", or auto" if option.auto else ""
     try:
-        if option.kind == "size":
-            return parse_size(text)
-        if option.kind == "time":
-            return parse_time(text)
+        if option.kind in _PARSERS:
+            return _PARSERS[option.kind](text)
     except ValueError as error:
         raise ValueError(f"{error}{suffix}") from None
     if option.kind == "count":

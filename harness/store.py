@@ -25,7 +25,7 @@ from harness.experiment import Experiment, ExperimentError, parse
 from harness.machine import Machine, differences
 from harness.pair import Outcome
 from harness.plan import Plan, PlannedTrial
-from harness.schema import HarnessError, SchemaError, upgrade
+from harness.schema import HarnessError, SchemaError, complete, upgrade
 
 TAG: Final = "tinygram-trial/1"
 
@@ -220,7 +220,7 @@ def _trial(line: bytes, folder: Path, number: int) -> Trial:
         if record["schema"] != TAG:
             raise ValueError(f"its schema is {record['schema']!r} and should be {TAG!r}")
         return Trial(record["trial"], record["block"], record["cell"], record["position"], record["id"],
-                     record["levels"], record["wall_s"], upgrade(record["document"]))
+                     record["levels"], record["wall_s"], complete(upgrade(record["document"])))
     except (ValueError, KeyError, TypeError, SchemaError) as error:
         raise StoreError(f"{folder / 'trials.jsonl'}, line {number} is not a trial ({error}); "
                          "remove the line and continue the run.") from None

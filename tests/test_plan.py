@@ -84,8 +84,8 @@ def test_arguments_are_the_options_and_nothing_else(toml: Toml, tmp_path: Path) 
     file.write_bytes(b"x" * 10)
     made = plan.build(experiment.load(toml()), file=file)
     trial = next(trial for trial in made.trials if trial.id == "sndbuf=4K,nodelay=off")
-    assert trial.arguments == ("--file", str(file), "--duration", "10ms", "--cpus", "same", "--timeout", "20s",
-                               "--sndbuf", "4K", "--nodelay", "off")
+    assert trial.arguments == ("--file", str(file), "--duration", "10ms", "--cpus", "same", "--sndbuf", "4K",
+                               "--nodelay", "off", "--timeout", "20s")
     assert (made.file, made.file_bytes) == (file, 10)
     assert shlex.quote(str(file)) in plan.to_tsv(made), "the command can be pasted into a shell"
     assert plan.from_tsv(plan.to_tsv(made)) == made
