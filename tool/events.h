@@ -48,6 +48,7 @@ struct event_log {
     uint64_t stride;  /* every stride-th event is kept */
     uint64_t seen;    /* events offered */
     uint64_t dropped; /* events that should have been kept and did not fit */
+    uint64_t lost;    /* stamps: how often the kernel had thrown some away before they could be collected */
     size_t entry_bytes;
     void *entry;
 };

@@ -30,6 +30,9 @@
 #include "tcpinfo.h"
 #include "workload.h"
 
+/* Stamps wait in the receive buffer: they are collected at the latest after so many writes. */
+#define STAMPED_WRITES 16
+
 /* The sender's state beside what every workload has. */
 struct exchange {
     struct pattern_sum sum;
@@ -40,6 +43,7 @@ struct exchange {
     uint64_t planned_ns;  /* the same, of a schedule */
     struct random random; /* think times */
     bool detail;          /* every write is logged */
+    unsigned uncollected; /* writes since the stamps were collected */
 };
 
 static int
@@ -114,6 +118,13 @@ try_again(const struct sending *sending, int code, unsigned tries)
     return 1;
 }
 
+static void
+collect_stamps(struct sending *sending)
+{
+    sending->exchange->uncollected = 0;
+    stamps_collect(sending->fd, &sending->stamps);
+}
+
 /* Hands `count` parts to the kernel in one call, and in further ones what the first left over. */
 static int
 send_parts(struct sending *sending, struct iovec *part, size_t count, int flags)
@@ -145,6 +156,8 @@ send_parts(struct sending *sending, struct iovec *part, size_t count, int flags)
         uint64_t after_ns = clock_now_ns();
         half->call_ns += after_ns - before_ns;
         event_log_write(&sending->writes, half->bytes, before_ns, after_ns);
+        if (sending->stamps.capacity > 0 && ++sending->exchange->uncollected == STAMPED_WRITES)
+            collect_stamps(sending);
     }
     return 1;
 }
@@ -349,7 +362,7 @@ send_step(struct sending *sending, uint64_t units)
             return STEP_END;
         uint64_t now_ns = sending->half.last_ns;
         if (sending->stamps.capacity > 0)
-            stamps_collect(sending->fd, &sending->stamps);
+            collect_stamps(sending);
         if (now_ns >= sending->deadline_ns) {
             sending_explain(sending, EAGAIN);
             return STEP_FAILED;

@@ -243,7 +243,7 @@ split_all(const struct trial *trial, struct result *result)
     result->split_missing = room - count;
     for (uint64_t i = 0; trial->sender != NULL && i < trial->connections; i++) {
         result->stamps_recorded += trial->sender[i].stamps.count;
-        result->stamps_dropped += trial->sender[i].stamps.dropped;
+        result->stamps_dropped += trial->sender[i].stamps.dropped + trial->sender[i].stamps.lost;
     }
     uint64_t drift = trial->bridge[1].ahead_ns - trial->bridge[0].ahead_ns;
     result->bridge_drift_ns = (int64_t)drift < 0 ? 0 - drift : drift;

@@ -208,8 +208,8 @@ show_result(FILE *stream, const struct trial *trial, const struct result *result
         fprintf(stream, "  %-18s %s writes and %s reads did not fit into --events-max; latencies cover the rest\n",
                 "events lost", count(text[0], result->writes_dropped), count(text[1], result->reads_dropped));
     if (result->stamps_dropped > 0)
-        fprintf(stream, "  %-18s %s stamps did not fit; the split covers the rest\n", "stamps lost",
-                count(text[0], result->stamps_dropped));
+        fprintf(stream, "  %-18s at least %s found no room (--events-max, --send-rcvbuf); the split covers the rest\n",
+                "stamps lost", count(text[0], result->stamps_dropped));
     for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
         show_option(stream, trial, shown[i]);
 }

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <linux/sock_diag.h>
 #include <linux/tcp.h>
 
 #include "clock.h"
@@ -407,6 +408,19 @@ sockopt_enable_stamps(int fd, unsigned flags)
     if (getsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &found, &len) != 0 || (found & flags) != flags)
         return err_set(STATUS_REFUSED, "--stamps on: SO_TIMESTAMPING did not take effect; use --stamps off");
     return 0;
+}
+
+bool
+sockopt_waiting(int fd, uint64_t *waiting_bytes, uint64_t *room_bytes)
+{
+    uint32_t found[SK_MEMINFO_VARS];
+    socklen_t len = sizeof found;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, found, &len) != 0 || len < 2 * sizeof found[0])
+        return false;
+    *waiting_bytes = found[SK_MEMINFO_RMEM_ALLOC];
+    *room_bytes = found[SK_MEMINFO_RCVBUF];
+    return true;
 }
 
 int

@@ -98,6 +98,10 @@ int sockopt_limit_wait(int fd, uint64_t limit_ns);
  * Returns 0, or -1 with STATUS_REFUSED. */
 int sockopt_enable_stamps(int fd, unsigned flags);
 
+/* How many bytes of kernel memory wait to be read from `fd` (data and error queue), and how many may. Returns false
+ * when the kernel does not tell. */
+bool sockopt_waiting(int fd, uint64_t *waiting_bytes, uint64_t *room_bytes);
+
 /* Sets or clears TCP_CORK in the middle of a pattern. Returns 0, or -1 with an error. */
 int sockopt_cork(int fd, bool on);
 

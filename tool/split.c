@@ -84,6 +84,9 @@ split_writes(const struct trial *trial, uint64_t index, struct split *out, uint6
             r++;
         if (found[STAMP_SCHED] == NULL || found[STAMP_DEVICE] == NULL || r == reads->count || read[r].kernel_ns == 0)
             continue;
+        bool own = found[STAMP_SCHED]->offset == write[w].offset;
+        if (found[STAMP_SCHED]->offset != found[STAMP_DEVICE]->offset || (!own && stamps->lost > 0))
+            continue; /* one of them is of another segment */
         uint64_t handed_ns = split_convert(trial, found[STAMP_SCHED]->realtime_ns);
         const uint64_t border[SPLIT_PARTS + 1] = {
             write[w].before_ns,
@@ -98,9 +101,9 @@ split_writes(const struct trial *trial, uint64_t index, struct split *out, uint6
                                 .latency_ns = read[r].after_ns - write[w].before_ns,
                                 .until_ack_ns = MISSING,
                                 .handed_ns = handed_ns};
-        *merged += found[STAMP_SCHED]->offset > write[w].offset;
+        *merged += !own;
         *unordered += lay_borders(border, split->part);
-        if (found[STAMP_ACK] != NULL) {
+        if (found[STAMP_ACK] != NULL && found[STAMP_ACK]->offset == found[STAMP_SCHED]->offset) {
             uint64_t ack_ns = split_convert(trial, found[STAMP_ACK]->realtime_ns);
             split->until_ack_ns = ack_ns > write[w].before_ns ? ack_ns - write[w].before_ns : 0;
         }

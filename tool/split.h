@@ -32,6 +32,7 @@ struct split {
 };
 
 /* Splits every recorded write of connection `index` that has all its stamps into out[writes.count]; returns how many.
+ * Where stamps were lost, a write without one of its own counts as not split: it may have been merged or not.
  * *merged counts the writes whose last byte shared a segment with later ones; *unordered those whose stamps were out
  * of order by more than 1 us and had to be moved. Pure. */
 size_t split_writes(const struct trial *trial, uint64_t index, struct split *out, uint64_t *merged,

@@ -100,7 +100,10 @@ take(struct msghdr *message, struct event_log *log)
 void
 stamps_collect(int fd, struct event_log *log)
 {
-    for (;;) {
+    uint64_t waiting_bytes = 0, room_bytes = 0;
+    bool told = sockopt_waiting(fd, &waiting_bytes, &room_bytes);
+
+    for (uint64_t taken = 0;; taken++) {
         union {
             char bytes[ANCILLARY_BYTES];
             struct cmsghdr align;
@@ -110,7 +113,9 @@ stamps_collect(int fd, struct event_log *log)
         if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
             if (errno == EINTR)
                 continue;
-            return; /* nothing is there, or the connection broke: the data path will tell */
+            /* nothing is there any more, or the connection broke: the data path will tell */
+            log->lost += told && taken > 0 && waiting_bytes + waiting_bytes / taken >= room_bytes;
+            return;
         }
         take(&message, log);
     }
@@ -127,7 +132,7 @@ stamps_collect_to_end(int fd, struct event_log *log, uint64_t offset, uint64_t d
                 return;
         }
         struct pollfd wait = {.fd = fd}; /* the error queue announces itself by POLLERR */
-        if (clock_now_ns() >= deadline_ns || log->dropped > 0)
+        if (clock_now_ns() >= deadline_ns || log->dropped > 0 || log->lost > 0)
             return;
         poll(&wait, 1, clock_poll_ms(deadline_ns));
     }

@@ -40,7 +40,8 @@ struct clock_bridge clock_bridge_read(void);
 int stamps_enable_sending(int fd);
 int stamps_enable_receiving(int fd);
 
-/* Appends every stamp that waits on the error queue of `fd` to `log` (of struct stamp); never blocks. */
+/* Appends every stamp that waits on the error queue of `fd` to `log` (of struct stamp); never blocks. The kernel throws
+ * stamps away when what waits on the socket fills SO_RCVBUF: finding it full is counted in log->lost. */
 void stamps_collect(int fd, struct event_log *log);
 
 /* Waits, at most until `deadline_ns`, until the byte before `offset` is acknowledged, collecting. */
