@@ -43,6 +43,8 @@ struct exchange {
     uint64_t planned_ns;  /* the same, of a schedule */
     struct random random; /* think times */
     bool detail;          /* every write is logged */
+    uint64_t first_reply; /* item */
+    uint64_t last_reply;
     unsigned uncollected; /* writes since the stamps were collected */
 };
 
@@ -60,6 +62,14 @@ make_state(struct sending *sending)
         return err_set(STATUS_REFUSED, "no memory for exchanges of %" PRIu64 " bytes", sum.reply_bytes);
     histogram_clear(sending->durations);
     exchange->sum = sum;
+    exchange->first_reply = config->pattern.count;
+    for (uint64_t i = 0; i < config->pattern.count; i++) {
+        if (config->pattern.item[i].kind != PATTERN_REPLY)
+            continue;
+        if (exchange->first_reply > i)
+            exchange->first_reply = i;
+        exchange->last_reply = i;
+    }
     exchange->start_ns = (uint64_t *)(void *)(exchange + 1);
     exchange->reply = (unsigned char *)(exchange + 1) + ring;
     exchange->random = (struct random){.state = config->seed};
@@ -203,16 +213,16 @@ gather(struct sending *sending, uint64_t *first)
     }
 }
 
-/* Follows the pattern's items from *at on, up to its end or, when `requests` is set, up to its first reply. Returns
- * 1, 0 when an interruption ended it, -1 with an error. */
+/* Follows the pattern's items from *at on, up to item `end`. Returns 1, 0 when an interruption ended it, -1 with an
+ * error. */
 static int
-follow(struct sending *sending, uint64_t *at, bool requests)
+follow(struct sending *sending, uint64_t *at, uint64_t end)
 {
     const struct pattern *pattern = &sending->config->pattern;
     unsigned char *data = (unsigned char *)(uintptr_t)sending->source->data;
     int result = 1;
 
-    for (; *at < pattern->count && result == 1; ++*at) {
+    for (; *at < end && result == 1; ++*at) {
         const struct pattern_item *item = &pattern->item[*at];
         struct iovec part = {data, (size_t)item->value};
         switch (item->kind) {
@@ -234,8 +244,6 @@ follow(struct sending *sending, uint64_t *at, bool requests)
             pace_until(clock_now_ns() + item->value, sending->config->wait == WAIT_SPIN);
             break;
         case PATTERN_REPLY:
-            if (requests)
-                return 1;
             result = read_reply(sending, item->value);
             break;
         default: /* the receiver's affair */
@@ -308,7 +316,7 @@ begin_exchanges(struct sending *sending)
         if (planned != NULL)
             *planned = exchange->planned_ns;
         exchange->start_ns[exchange->begun % outstanding] = start_ns;
-        int result = follow(sending, &at, true);
+        int result = follow(sending, &at, exchange->first_reply);
         if (result != 1)
             return result;
         exchange->begun++;
@@ -323,11 +331,9 @@ end_exchange(struct sending *sending)
     struct exchange *exchange = sending->exchange;
     const struct pattern *pattern = &sending->config->pattern;
     uint64_t start_ns = exchange->start_ns[sending->units_done % pattern->outstanding];
-    uint64_t at = 0;
+    uint64_t at = exchange->first_reply;
 
-    while (pattern->item[at].kind != PATTERN_REPLY)
-        at++;
-    int result = follow(sending, &at, false);
+    int result = follow(sending, &at, exchange->last_reply + 1);
     if (result != 1)
         return result;
     uint64_t end_ns = clock_now_ns();
@@ -336,7 +342,7 @@ end_exchange(struct sending *sending)
     event_log_write(&sending->exchanges, sending->units_done, start_ns, end_ns);
     if (sending->units_done > EXCHANGES_APART)
         histogram_add(sending->durations, end_ns - start_ns);
-    return 1;
+    return follow(sending, &at, pattern->count); /* what stands behind the last reply is not timed */
 }
 
 static enum step
