@@ -247,6 +247,9 @@ pattern_sum(const struct pattern *pattern)
         case PATTERN_QUICKACK:
             sum.tcp_only = true;
             break;
+        case PATTERN_PAUSE:
+            sum.pause_ns += item->value;
+            break;
         case PATTERN_REPLY:
             sum.reply_bytes += item->value;
             sum.replies++;

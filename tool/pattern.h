@@ -50,6 +50,7 @@ struct pattern_sum {
     uint64_t reply_bytes;
     uint64_t writes;  /* sending calls of the sender */
     uint64_t replies; /* writes of the receiver */
+    uint64_t pause_ns;
     bool corks;       /* c or mN: something is held back on purpose */
     bool tcp_only;    /* c, u, mN or q: a unix socket has none of them */
 };

@@ -79,12 +79,16 @@ guess(const struct trial *trial, bool blocked)
         return STALL_RETRANSMISSION;
     if (sum.corks || (sender->half.start.of[SOCKOPT_CORK].known && sender->half.start.of[SOCKOPT_CORK].number))
         return STALL_CORKED;
+    if (sender->half.start.of[SOCKOPT_MAX_PACING_RATE].known)
+        return STALL_UNKNOWN; /* the rate may be all there is to it */
     bool nagle = sender->half.start.of[SOCKOPT_NODELAY].known && !sender->half.start.of[SOCKOPT_NODELAY].number;
     if (nagle &&
         (trial->config->workload != WORKLOAD_EXCHANGE || sum.writes > 1 || trial->config->pattern.outstanding > 1))
         return STALL_NAGLE;
-    if (trial->config->workload == WORKLOAD_EXCHANGE && sum.replies > 1)
-        return STALL_REPLY;
+    const struct sockopt_value *reply_nodelay = &trial->receiver[0].half.start.of[SOCKOPT_NODELAY];
+    if (trial->config->workload == WORKLOAD_EXCHANGE && (sum.replies > 1 || trial->config->pattern.outstanding > 1) &&
+        reply_nodelay->known && !reply_nodelay->number)
+        return STALL_REPLY; /* the receiver's own Nagle */
     return STALL_UNKNOWN;
 }
 
@@ -137,6 +141,28 @@ split_all(const struct trial *trial, uint64_t index, size_t *count_out)
     return splits;
 }
 
+/* The longest time between `from_ns` and `to_ns` in which the receiver read nothing: only a connection that stands
+ * still waits for a timer, a busy one has a queue. *at is where the search begins, and only goes forward with from_ns.
+ */
+static uint64_t
+longest_gap(const struct event_log *reads, uint64_t from_ns, uint64_t to_ns, size_t *at)
+{
+    const struct read_event *read = reads->entry;
+    uint64_t last_ns = from_ns, longest_ns = 0;
+
+    while (*at < reads->count && read[*at].after_ns <= from_ns)
+        ++*at;
+    for (size_t r = *at; r <= reads->count; r++) {
+        uint64_t next_ns = r < reads->count && read[r].after_ns < to_ns ? read[r].after_ns : to_ns;
+        if (next_ns - last_ns > longest_ns)
+            longest_ns = next_ns - last_ns;
+        if (next_ns == to_ns)
+            break;
+        last_ns = next_ns;
+    }
+    return longest_ns;
+}
+
 /* Exchanges of one connection: the slowest write of an exchange explains it. */
 static void
 count_exchanges(const struct trial *trial, uint64_t index, struct stalls *stalls)
@@ -146,12 +172,19 @@ count_exchanges(const struct trial *trial, uint64_t index, struct stalls *stalls
     const struct write_event *write = trial->sender[index].events.entry;
     size_t splits_count;
     struct split *splits = split_all(trial, index, &splits_count);
-    size_t s = 0;
+    uint64_t pause_ns = pattern_sum(&trial->config->pattern).pause_ns;
+    const struct event_log *reads = &trial->receiver[index].events;
+    bool reads_known = trial->same_clock && reads->count > 0 && trial->receiver[index].half.events_dropped == 0;
+    size_t s = 0, r = 0;
 
     for (size_t i = 0; i < log->count; i++) {
         uint64_t duration_ns = exchange[i].after_ns - exchange[i].before_ns;
-        if (duration_ns < stalls->threshold_ns)
+        uint64_t still_ns = reads_known && duration_ns >= stalls->threshold_ns
+                                ? longest_gap(reads, exchange[i].before_ns, exchange[i].after_ns, &r)
+                                : duration_ns;
+        if (still_ns < stalls->threshold_ns + pause_ns)
             continue;
+        duration_ns -= pause_ns;
         const struct split *slowest = NULL;
         while (s < splits_count && write[splits[s].write].before_ns < exchange[i].before_ns)
             s++;
@@ -176,7 +209,7 @@ count_writes(const struct trial *trial, uint64_t index, struct stalls *stalls)
     const struct read_event *read = reads->entry;
     size_t splits_count;
     struct split *splits = split_all(trial, index, &splits_count);
-    size_t s = 0, r = 0;
+    size_t s = 0, r = 0, g = 0;
 
     for (size_t w = 0; w < log->count; w++) {
         while (r < reads->count && read[r].offset < write[w].offset)
@@ -184,7 +217,8 @@ count_writes(const struct trial *trial, uint64_t index, struct stalls *stalls)
         if (r == reads->count)
             break;
         uint64_t duration_ns = read[r].after_ns > write[w].before_ns ? read[r].after_ns - write[w].before_ns : 0;
-        if (duration_ns < stalls->threshold_ns)
+        if (duration_ns < stalls->threshold_ns ||
+            longest_gap(reads, write[w].before_ns, read[r].after_ns, &g) < stalls->threshold_ns)
             continue;
         while (s < splits_count && splits[s].write < w)
             s++;

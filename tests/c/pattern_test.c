@@ -154,6 +154,7 @@ sums(void)
     CHECK_NUMBER(sum.reply_bytes, 11);
     CHECK_NUMBER(sum.writes, 4); /* a writev is one call */
     CHECK_NUMBER(sum.replies, 2);
+    CHECK_NUMBER(sum.pause_ns, 5 * NS_PER_MS);
     CHECK(sum.corks && sum.tcp_only);
 
     static const struct {
