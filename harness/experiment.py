@@ -81,7 +81,7 @@ class Experiment:
     text is the whole file, why its opening comment. workload and setting are options with their values as written, in
     the order of the file. The variants are the levels of the first factor, if there are any. report: place in
     `make report`, None when it is left out. events: which trials keep their event log (none, first block, all).
-    workload_name: transfer, exchange or stream.
+    workload_name: transfer, exchange or stream. parameters: the factors whose levels fill places in values.
     """
 
     name: str
@@ -99,6 +99,11 @@ class Experiment:
     events: str = "none"
     workload_name: str = "transfer"
     variants: tuple[Variant, ...] = ()
+    parameters: tuple[str, ...] = ()
+
+    def varies_option(self, name: str) -> bool:
+        """True when the factor `name` is an option of the program that takes its levels as they are."""
+        return name != VARIANT and name not in self.parameters
 
     def options(self, levels: Values) -> Values:
         """The options of the program that make the cell with these levels, in the order of the file.
@@ -109,7 +114,7 @@ class Experiment:
         variant = {variant.name: variant.options for variant in self.variants}.get(chosen.get(VARIANT, ""), ())
         fixed = {**dict(self.workload), **dict(self.setting), **dict(variant)}
         filled = {name: fill(value, chosen) for name, value in fixed.items()}
-        return (*filled.items(), *((name, level) for name, level in levels if name in OPTIONS))
+        return (*filled.items(), *((name, level) for name, level in levels if self.varies_option(name)))
 
     @property
     def cells(self) -> int:
@@ -165,8 +170,8 @@ class _Reader:
         except tomllib.TOMLDecodeError as error:
             raise ExperimentError(f"{_shown(self.path)}: this is not TOML: {error}.") from None
         self.known_keys(top, "", _TOP)
-        self.parameters = self.find_parameters(top)
         self.workload_name = self.name_of_workload(self.table(top, "workload"))
+        self.parameters = self.find_parameters(top)
         workload = self.options({key: value for key, value in self.table(top, "workload").items() if key != "name"},
                                 "workload")
         setting = self.options(self.table(top, "setting"), "setting")
@@ -185,7 +190,8 @@ class _Reader:
             seed=self.number(repeat, "repeat", "seed", 1, minimum=0),
             charts=self.chart_specs(top),
             report=self.number(top, "", "report", 0, minimum=1) if "report" in top else None,
-            events=self.events(top), workload_name=self.workload_name, variants=variants)
+            events=self.events(top), workload_name=self.workload_name, variants=variants,
+            parameters=tuple(self.parameters))
 
     def error(self, section: str, key: str | None, problem: str) -> ExperimentError:
         line = _line_of(self.text, section, key, self.table_number) if key is not None else None
@@ -238,7 +244,11 @@ class _Reader:
         named = {name for table in tables for value in table.values() if isinstance(value, str)
                  for name in _PLACEHOLDER.findall(value)}
         return {name: self.parameter(name, levels) for name, levels in self.table(top, "factors").items()
-                if name in named and name not in OPTIONS and name not in RESERVED_OPTIONS}
+                if name in named and not self.is_option(name)}
+
+    def is_option(self, name: str) -> bool:
+        """True when the name is an option of this workload."""
+        return name in RESERVED_OPTIONS or (name in OPTIONS and self.workload_name in OPTIONS[name].workloads)
 
     def parameter(self, name: str, levels: object) -> tuple[str, ...]:
         """The levels of a factor that fills placeholders; what they may be shows when they are in their place."""

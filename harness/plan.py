@@ -144,9 +144,9 @@ def _fit(experiment: Experiment, limits: Limits) -> tuple[tuple[Factor, ...], tu
 
 
 def _fit_factor(factor: Factor, limits: Limits, notes: list[str], experiment: Experiment) -> Factor:
-    option = OPTIONS.get(factor.name)
-    if option is None:  # variants, and levels that fill a place in a value
+    if not experiment.varies_option(factor.name):
         return factor
+    option = OPTIONS[factor.name]
     if option.kind == "name" and AVAILABLE in factor.levels:
         found = tuple(name for name in limits.congestion if name not in factor.levels)
         if not limits.congestion:
