@@ -18,11 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from harness.curves import cdf, curve_factors, percentiles
 from harness.experiment import ChartSpec, Experiment
+from harness.load import hold_factors, hold_write_size, pipeline, pipeline_factors, queue_factors, queue_latency
 from harness.panels import (FLIGHT, GOODPUT, LATENCIES, PLACEMENTS, SEGMENT, Build, Cell, Point, Points, Table,
-                            against_sndbuf, against_write_size, buffer_factors, factor_text, latency_curves,
-                            level_factors, levels, ratios)
+                            against_sndbuf, against_write_size, buffer_factors, factor_text, level_factors, levels,
+                            ratios)
+from harness.observer import observer, observer_factors
 from harness.parts import row_factors, split_bars
+from harness.remedy import remedies
 from harness.schema import HarnessError
 from harness.store import Trial
 from harness.summary import Row
@@ -100,10 +104,38 @@ KINDS: Final[Mapping[str, Kind]] = {
         f"{_WRITE}Up is more bytes in each segment. On the grey diagonal one write is one segment; above it writes "
         f"were merged, below it they were cut. {_POINTS}"),
     "latency_percentiles": Kind(
-        latency_curves, buffer_factors,
-        "Each curve is one trial. To the right come the slower and rarer chunks: at 99 only one chunk in a hundred "
-        "took longer than the curve shows. A flat curve is an even transfer; a step up is a wait that only some chunks "
-        "meet."),
+        percentiles, curve_factors,
+        "Each curve is one trial. To the right come the slower and rarer ones: at 99 only one of a hundred (chunks, "
+        "exchanges or messages) took longer than the curve shows. A flat curve is an even trial; a step up is a wait "
+        "that only some of them meet."),
+    "latency_cdf": Kind(
+        cdf, curve_factors,
+        "Each curve is one trial. At a latency on the lower axis it stands as high as the share of exchanges that took "
+        "at most so long: further left is sooner. A steep rise is a group of exchanges that take equally long, and a "
+        "flat stretch a range of times that hardly any exchange takes."),
+    "remedies": Kind(
+        remedies, row_factors,
+        "Each row is one way to send the same bytes, each panel what an exchange costs then; further left is less. "
+        "Calls are the sends, reads and changes of socket options of both ends, CPU time is that of both ends. Each "
+        "circle is one trial, each bar a median. " + _MODES),
+    "observer": Kind(
+        observer, observer_factors,
+        "Each circle is a trial with kernel timestamps, divided by the trial without them in the same block; each bar is "
+        "the median. At 1, the dotted line, the timestamps change nothing; right of it they cost time."),
+    "pipeline": Kind(
+        pipeline, pipeline_factors,
+        "To the right more exchanges are under way at once. With each step the connection has more to do, so the rate "
+        "rises until something is busy all the time; from there on only the latency rises. " + _POINTS),
+    "hold_write_size": Kind(
+        hold_write_size, hold_factors,
+        f"{_WRITE}Up is a longer hold: the time from the return of write() until TCP sends the last byte. At 0 TCP "
+        f"sent it at once. {_POINTS}"),
+    "queue_latency": Kind(
+        queue_latency, queue_factors,
+        "To the right more messages are planned each second; lower is sooner. Left and middle count from the time at "
+        "which a message was planned, so that a sender that is blocked cannot hide its queue; right counts from its "
+        "write() only. Where the lines at the left climb and those at the right do not, messages wait before write(). "
+        + _POINTS),
     "ratio_heatmap": Kind(
         ratios, buffer_factors,
         "Each number is the median goodput with NODELAY on, divided by that with NODELAY off: 1 is no difference, 2 is "

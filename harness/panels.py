@@ -7,12 +7,12 @@ the trials of a cell fall into two modes, the cell is marked, so that no script 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from harness.schema import HarnessError
 from harness.stats import modes
@@ -129,15 +129,30 @@ def _write_size_text(point: Point) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One duration or count that a panel shows: a column of the summary and its name in a panel's title."""
+    """One duration or count that a panel shows: a column of the summary and its name in a panel's title.
+
+    unit: of its values (s, B, number, or k for thousands), where the panels of a chart have different ones.
+    """
 
     attribute: str
     title: str = ""
+    unit: str = ""
 
     def of(self, point: Point) -> float | None:
         """Its value in this trial, None where it is missing."""
         value = getattr(point.row, self.attribute)
         return None if value is None else float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Derived(Measure):
+    """A number of a trial that no column of the summary has: computed from its document."""
+
+    compute: Callable[[Mapping[str, Any]], float | None] = lambda document: None
+
+    def of(self, point: Point) -> float | None:
+        """Its value in this trial, None where it is missing."""
+        return self.compute(point.trial.document)
 
 
 GOODPUT: Final = Measure("goodput_bytes_per_s")
@@ -147,12 +162,14 @@ FLIGHT: Final = (Measure("in_write_p50_s", "inside write()"), Measure("in_flight
 
 
 def panels(points: Points, measures: Sequence[Measure], value: str, panel: Callable[[Point], tuple[float, str]],
-           place: Callable[[Point], tuple[str, float] | None]) -> Table | None:
+           place: Callable[[Point], tuple[str, float] | None],
+           series: Callable[[Point], str] | None = None) -> Table | None:
     """The table of plots/body/panels.gp: a row a trial, then a row a cell with its median.
 
     panel gives the order and the title of the panel of a trial, place its level and its place on the x axis. With
     several measures each panel of a row shows one of them. spread (-1 to 1) sets the trials of a cell side by side, in
-    plan order. nodelay is `none` where there is no TCP. low and high are the medians of two modes, if there are two.
+    plan order. nodelay is `none` where there is no TCP; with `series` its column is that of the names which they give.
+    Where measures have units, there is a column `unit`. low and high are the medians of two modes, if there are two.
     """
     order = sorted({panel(point) for point in points})
     if len(order) * len(measures) > PANELS_MAX:
@@ -167,10 +184,12 @@ def panels(points: Points, measures: Sequence[Measure], value: str, panel: Calla
             titles[number] = ", ".join(filter(None, (panel(point)[1], measure.title)))
             size = measure.of(point)
             if where is not None and size is not None:
-                key = (number, point.row.nodelay or "none", where[1], where[0])
+                side = series(point) if series is not None else point.row.nodelay or "none"
+                key = (number, side, where[1], where[0])
                 groups.setdefault(key, []).append((size, point))
-    columns = ("kind", "panel", "panel_title", "nodelay", "level", "place", "spread", "modes", "low", "high", value,
-               "trial")
+    united = any(measure.unit for measure in measures)
+    columns = ("kind", "panel", "panel_title", "series" if series is not None else "nodelay", "level", "place", "spread",
+               "modes", "low", "high", value, "trial", *(("unit",) if united else ()))
     trials: list[tuple[Cell, ...]] = []
     medians: list[tuple[Cell, ...]] = []
     for key in sorted(groups):
@@ -178,11 +197,13 @@ def panels(points: Points, measures: Sequence[Measure], value: str, panel: Calla
         found = modes(size for size, _ in groups[key])
         low, high = (median(found[0]), median(found[1])) if len(found) == 2 else (None, None)
         head = (number, titles[number], nodelay, level, at)
+        unit = (measures[(number - 1) % len(measures)].unit,) if united else ()
         n = len(groups[key])
         for index, (size, point) in enumerate(groups[key]):
             spread = round((2 * index + 1) / n - 1, 4)
-            trials.append(("trial", *head, spread, len(found), None, None, size, point.row.trial))
-        medians.append(("median", *head, 0, len(found), low, high, median(size for size, _ in groups[key]), None))
+            trials.append(("trial", *head, spread, len(found), None, None, size, point.row.trial, *unit))
+        medians.append(("median", *head, 0, len(found), low, high, median(size for size, _ in groups[key]), None,
+                        *unit))
     drawn = {point.row.trial: point for group in groups.values() for _, point in group}
     return Table(columns, tuple(trials + medians), tuple(drawn.values())) if trials else None
 

@@ -17,13 +17,12 @@ from harness.pattern import mss_text, pattern_of, remedies, request_text
 # The parts in the order in which a byte meets them: the name in the result, and the words of the chart.
 PARTS: Final = (("in_write_ns", "inside write()"), ("hold_ns", "held back by TCP"), ("to_device_ns", "to the device"),
                 ("to_kernel_ns", "to the receiving kernel"), ("wait_read_ns", "waiting for read()"))
-HELD_NS: Final = 1000.0
+HELD_NS: Final = 5000.0
 ZOOM: Final = 4.0
-ROW_FACTORS: Final = ("pattern", "stream", "nodelay", "send-nodelay", "cork", "rearm-quickack", "quickack",
-                      "recv-quickack", "mss", "family", "write-size")
+ROW_FACTORS: Final = ("variant", "pattern", "stream", "body", "size", "outstanding", "rate", "nodelay", "send-nodelay",
+                      "cork", "rearm-quickack", "quickack", "recv-quickack", "mss", "family", "write-size")
 
 Curve = Sequence[Sequence[float]]
-Group = tuple[tuple[Any, ...], str]
 
 
 def row_factors(factors: Sequence[str]) -> Sequence[str]:
@@ -47,8 +46,8 @@ class Line:
 def lines(points: Points) -> list[Line]:
     """The trials by what they sent and what was set, in the order of the plan.
 
-    Patterns that move the same bytes by other calls stand below one heading. Where two patterns have one label, the
-    pattern stands behind it.
+    Patterns that move the same bytes by other calls stand below one heading. A variant of the experiment has its name
+    as its label; where two patterns have one label, the pattern stands behind it.
     """
     ordered = sorted(points, key=lambda point: (point.row.cell, point.row.block))
     groups: dict[tuple[Any, ...], dict[tuple[str, str], list[Point]]] = {}
@@ -59,7 +58,8 @@ def lines(points: Points) -> list[Line]:
         key: tuple[Any, ...] = ((sum(pattern.writes), sum(pattern.replies), pattern.outstanding, asked)
                                 if pattern is not None else (request_text(document), asked))
         text = document["workload"].get("pattern") or ""
-        groups.setdefault(key, {}).setdefault((remedies(document), text), []).append(point)
+        label = point.trial.levels.get("variant") or remedies(document)
+        groups.setdefault(key, {}).setdefault((label, text), []).append(point)
     found = []
     for rows in groups.values():
         labels = [label for label, _ in rows]
@@ -68,18 +68,6 @@ def lines(points: Points) -> list[Line]:
         for (label, text), group in rows.items():
             found.append(Line(heading, f"{label}: {text}" if labels.count(label) > 1 else label, tuple(group)))
     return found
-
-
-def placed(found: Sequence[Line]) -> list[tuple[float, Line, bool]]:
-    """Each line with its place from above; True where its heading stands one place above it."""
-    rows: list[tuple[float, Line, bool]] = []
-    at, heading = 0.0, None
-    for line in found:
-        first = line.heading != heading
-        at += (2.4 if rows else 2.0) if first else 1.0
-        heading = line.heading
-        rows.append((at, line, first))
-    return rows
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -98,7 +86,7 @@ def at_quantile(curve: Curve, quantile: float) -> float:
 
 
 def held_from(curve: Curve) -> float:
-    """The quantile of the hold from which writes were held at all (1.0: none was)."""
+    """The quantile of the hold from which writes were held for more than HELD_NS (1.0: none was)."""
     before = 0.0
     for quantile, value in curve:
         if value > HELD_NS:
@@ -155,9 +143,8 @@ def split_bars(points: Points, factors: Sequence[str]) -> Table | None:
                 continue
             place += 1
             share = median(bar.share for _, bar in group)
-            label = line.label if share > 0.98 else (f"{line.label}: {'held' if held else 'not held'}, "
-                                                     f"{100 * share:.0f} % of the writes")
-            rows.append(("row", place, label, None, None, None, None))
+            mode = f": {'held' if held else 'not held'}, {100 * share:.0f} %" if share <= 0.98 else ""
+            rows.append(("row", place, line.label + mode, None, None, None, None))
             start = 0.0
             middles = [median(bar.parts[index] for _, bar in group) / 1e9 for index in range(len(PARTS))]
             for index, middle in enumerate(middles):

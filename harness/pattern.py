@@ -15,7 +15,7 @@ from harness.panels import size_text
 _ITEM: Final = re.compile(r"([wmr])(\d+[KMG]?)|v([\dKMG+]+)|(c|u|q)|p(\d+(?:ns|us|ms|s))")
 _SCALE: Final = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
-NOTHING: Final = "nothing (Nagle)"
+NOTHING: Final = "nothing set (Nagle)"
 
 
 def _size(text: str) -> int:
@@ -26,13 +26,14 @@ def _size(text: str) -> int:
 class Pattern:
     """One exchange: bytes of each write in order (the parts of a writev apart), what is set around them, the reply.
 
-    marks: of the letters m, v, c, q and p, those that occur.
+    marks: of the letters m, v, c, q and p, those that occur. options: how often a socket option is set in it.
     """
 
     writes: tuple[int, ...]
     replies: tuple[int, ...]
     marks: frozenset[str]
     outstanding: int
+    options: int
 
 
 def parse(text: str) -> Pattern:
@@ -52,7 +53,8 @@ def parse(text: str) -> Pattern:
             marks.add("v")
         else:
             marks.add("p" if pause else mark)
-    return Pattern(tuple(writes), tuple(replies), frozenset(marks - {"u"}), int(several[1]) if several else 1)
+    return Pattern(tuple(writes), tuple(replies), frozenset(marks - {"u"}), int(several[1]) if several else 1,
+                   len(re.findall(r"[cuq]", text)))
 
 
 def pattern_of(document: Mapping[str, Any]) -> Pattern | None:
@@ -88,17 +90,18 @@ def mss_text(document: Mapping[str, Any]) -> str:
     return f"MSS {size_text(asked)}" if isinstance(asked, int) else "MSS not set"
 
 
-def remedies(document: Mapping[str, Any]) -> str:
+def remedies(document: Mapping[str, Any], nodelay: bool = True) -> str:
     """What this setting does against small segments and stalls, in words: `NODELAY`, `one writev`, ...
 
     Read from the effective options, the pattern and the receiver's way to read; NOTHING where Nagle has its way.
+    nodelay: False where NODELAY is told elsewhere, such as by a colour; nothing is "" then.
     """
     setting, pattern = document["setting"], pattern_of(document)
     sender = ((setting.get("effective") or {}).get("sender") or {}).get("end") or {}
     found = []
     if setting.get("family") == "unix":
         found.append("unix socket")
-    if sender.get("nodelay"):
+    if sender.get("nodelay") and nodelay:
         found.append("NODELAY")
     marks = pattern.marks if pattern is not None else frozenset()
     if "c" in marks or sender.get("cork") and pattern is None:
@@ -110,5 +113,5 @@ def remedies(document: Mapping[str, Any]) -> str:
     if pattern is not None and len(pattern.writes) == 1 and not marks & {"m", "c"}:
         found.append("one write")
     if "q" in marks or setting.get("rearm_quickack"):
-        found.append("QUICKACK at the receiver")
-    return " + ".join(found) or NOTHING
+        found.append("QUICKACK")
+    return " + ".join(found) or (NOTHING if nodelay else "")

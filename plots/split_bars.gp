@@ -13,7 +13,7 @@ see_reach(p, end) = (panels = p > panels ? p : panels, reach[p] = end, 1)
 stats DATA using (strcol("kind") eq "reach" ? see_reach(int(column("place")), column("end_s")) \
     : (places = column("place") > places ? column("place") : places, 1)) nooutput
 PANEL = LINE * (places + 1) + 76
-eval set_legend(4)
+eval set_legend(3)
 eval set_page(1, PANEL)
 set multiplot
 eval set_head_and_foot(page_height(1, PANEL))
@@ -40,7 +40,7 @@ do for [p = 1:panels] {
     end = reach[p] * scale
     set xrange [0:end]
     set xtics autofreq
-    set label 3 (panels == 1 ? "" : p == 1 ? "the whole" : sprintf("enlarged %.0f times: what lasts microseconds", reach[1] / reach[2])) \
+    set label 3 (panels == 1 ? "" : p == 1 ? "the whole" : "enlarged: what lasts microseconds") \
         at graph 0, graph 1 offset 0, 0.7 left font PANEL_FONT
     set xlabel (p == 1 && panels == 2 ? "time (" . unit . ")" : "time from write() to read() (" . unit . ")") font AXIS_FONT offset 0, 0.3
     plot for [k = 1:5] DATA using (is("part") && column("part") == k && column("start_s") < reach[p] ? column("start_s") * scale : NaN) \
@@ -51,7 +51,7 @@ do for [p = 1:panels] {
         DATA using (p == 2 && is("part") && column("part") == 5 && column("end_s") > reach[p] ? end : NaN):"place":(sprintf("%.3g ms in all  ", column("end_s") * 1e3)) \
             with labels right font AXIS_FONT textcolor rgb "#ffffff" notitle, \
         DATA using (p == 1 && is("row") ? 0 : NaN):"place":(strcol("label")) with labels right offset -0.8, 0 font AXIS_FONT notitle, \
-        DATA using (p == 1 && is("heading") ? 0 : NaN):"place":(strcol("label")) with labels left offset -36, 0 font PANEL_FONT notitle, \
+        DATA using (p == 1 && is("heading") ? 0 : NaN):"place":(strcol("label")) with labels left offset screen -(LABELS - 16) / WIDTH, 0 font PANEL_FONT notitle, \
         for [k = 1:5] keyentry with boxes fillstyle solid noborder fillcolor rgb COLOUR[k] title PART[k], \
         keyentry with points pointtype 6 pointsize 0.55 linewidth 1.2 linecolor rgb "#000000" title "the sum in one trial"
     if (p == 1) { eval unset_head_and_foot }

@@ -22,6 +22,13 @@ set style line 3 linetype 1 linewidth 2 dashtype (14, 4, 3, 4) pointtype 5 point
 set style line 4 linetype 6 linewidth 1.5 dashtype (2, 2)
 set style line 5 linetype 7 linewidth 1.5 dashtype (2, 2)
 set style line 6 linetype 1 linewidth 1.5 dashtype (2, 2)
+# Lines that are told apart by anything else have other colours (21 to 26), and theirs for two modes (31 to 36).
+array SERIES_COLOUR[6] = ["#000000", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#777777"]
+array SERIES_POINT[6] = [7, 5, 9, 11, 13, 6]
+do for [k = 1:6] {
+    set style line 20 + k linecolor rgb SERIES_COLOUR[k] linewidth 2 dashtype k pointtype SERIES_POINT[k] pointsize 0.55
+    set style line 30 + k linecolor rgb SERIES_COLOUR[k] linewidth 1.5 dashtype (2, 2)
+}
 set style line 8 linecolor rgb "#dddddd" linewidth 0.7 dashtype solid
 set style line 9 linecolor rgb "#777777" linewidth 1 dashtype (2, 3)
 

@@ -2,27 +2,48 @@
 # columns: kind panel panel_title nodelay place spread modes low high (and the script's own VALUE)
 # The script sets VALUE (a column), UNIT (of its values), COLUMNS (panels a row), SHARE (1: one y scale a row of panels),
 # DIAGONAL (1: a line where y is x),
-# X_LABEL, Y_LABEL (opens each panel's title), and X: "size" (bytes, powers of two; a level "auto" has its own place) or "level" (names).
+# X_LABEL, Y_LABEL (opens each panel's title), and X: "size" (bytes, powers of two; a level "auto" has its own place),
+# "count" (numbers, a tick a level) or "level" (names). UNIT "panel": each panel has its own, in the column unit.
+# Where SERIES is set to 1, the column series gives the names of the lines, in place of nodelay.
+if (!exists("SERIES")) { SERIES = 0 }
+KEY_COLUMN = SERIES ? "series" : "nodelay"
+SIDES = SERIES ? 6 : 3
+STYLE = SERIES ? 20 : 0
+array KEY[6] = [NODELAY[1], NODELAY[2], NODELAY[3], "", "", ""]
+array KEY_TITLE[6] = [NODELAY_TITLE[1], NODELAY_TITLE[2], NODELAY_TITLE[3], "", "", ""]
 # What is there: panels, the range of each, and which of the two lines of the legend are needed.
 panels = 0
 two_modes = 0
 first_place = 1e300
 last_place = 0
 auto_place = 0
+numeric = X ne "level"
 array title[64]
 array low[64]
 array high[64]
 array zero[64]
-array seen[3] = [0, 0, 0]
+array seen[6] = [0, 0, 0, 0, 0, 0]
 array level[64]
-do for [p = 1:64] { low[p] = 1e300; high[p] = 0; zero[p] = 0; level[p] = "" }
+array unit[64]
+do for [p = 1:64] { low[p] = 1e300; high[p] = 0; zero[p] = 0; level[p] = ""; unit[p] = UNIT }
 see(p, v, x) = (panels = p > panels ? p : panels, \
     first_place = x < first_place ? x : first_place, last_place = x > last_place ? x : last_place, \
     v > 0 && v < low[p] ? (low[p] = v) : 0, v > high[p] ? (high[p] = v) : 0, v == 0 ? (zero[p] = 1) : 0, 1)
 stats DATA using (see(int(column("panel")), column(VALUE), column("place"))) nooutput
 stats DATA using (title[int(column("panel"))] = strcol("panel_title"), two_modes = column("modes") == 2 ? 1 : two_modes, \
-    side = strcol("nodelay") eq "off" ? 1 : strcol("nodelay") eq "on" ? 2 : 3, seen[side] = 1, 1) nooutput
-if (X eq "size") {
+    side = SERIES ? 1 : strcol("nodelay") eq "off" ? 1 : strcol("nodelay") eq "on" ? 2 : 3, seen[side] = 1, 1) nooutput
+if (SERIES) {
+    lines = 0
+    known(name) = name eq KEY[1] || name eq KEY[2] || name eq KEY[3] || name eq KEY[4] || name eq KEY[5] || name eq KEY[6]
+    add(name) = lines == 6 || known(name) ? 1 : (lines = lines + 1, KEY[lines] = name, KEY_TITLE[lines] = name, seen[lines] = 1, 1)
+    do for [k = 1:6] { KEY[k] = "" }
+    stats DATA using (add(strcol("series"))) nooutput
+    SIDES = lines
+}
+if (UNIT eq "panel") {
+    stats DATA using (unit[int(column("panel"))] = strcol("unit"), 1) nooutput
+}
+if (numeric) {
     stats DATA using (auto_place = strcol("level") eq "auto" ? column("place") : auto_place, 1) nooutput
 } else {
     stats DATA using (level[int(column("place"))] = strcol("level"), 1) nooutput
@@ -43,13 +64,29 @@ if (SHARE) {
     }
 }
 
-eval set_legend(seen[1] + seen[2] + seen[3] + two_modes)
+# Where every value of a panel is 0 there is no scale of its own: it gets one.
+do for [p = 1:panels] {
+    if (high[p] == 0) { low[p] = 1e-6; high[p] = 4e-6 }
+}
+
+eval set_legend((SERIES ? SIDES : seen[1] + seen[2] + seen[3]) + two_modes)
 eval set_page(rows, PANEL)
 set multiplot
 eval set_head_and_foot(page_height(rows, PANEL))
 
 # The x axis: the two values of NODELAY stand a little apart, the trials of a cell beside one another.
 apart = seen[1] && seen[2] ? (DIAGONAL ? 0.3 : 1.0) : 0.0
+aside(side) = SERIES ? (side - (SIDES + 1) / 2.0) * 2 / SIDES : side == 3 ? 0 : side - 1.5
+if (X eq "count") {
+    set logscale x 2
+    set xtics ()
+    tick(x) = sprintf("set xtics add ('%s' %.9g)", unit_text(x, ""), x)
+    ticks = ""
+    stats DATA using (ticks = strstrt(ticks, tick(column("place"))) ? ticks : ticks . tick(column("place")) . "; ", 1) nooutput
+    eval ticks
+    set xrange [first_place / 1.6 : last_place * 1.6]
+    at(place, side, spread) = place * 2**(apart * 0.32 * aside(side) + 0.13 * spread)
+}
 if (X eq "size") {
     set logscale x 2
     largest = auto_place > 0 ? auto_place / 8.0 : last_place
@@ -62,17 +99,20 @@ if (X eq "size") {
         set arrow 9 from auto_place / 3, graph 0 to auto_place / 3, graph 1 nohead linestyle 9
     }
     set xrange [first_place / 1.6 : last_place * (auto_place > 0 ? 2 : 1.6)]
-    at(place, side, spread) = place * 2**(apart * 0.32 * (side == 3 ? 0 : side - 1.5) + 0.13 * spread)
-} else {
+    at(place, side, spread) = place * 2**(apart * 0.32 * aside(side) + 0.13 * spread)
+}
+if (X eq "level") {
     set xtics ()
     do for [k = 1:int(last_place)] { set xtics add (level[k] k) }
     set xrange [0.5 : last_place + 0.5]
-    at(place, side, spread) = place + apart * 0.34 * (side == 3 ? 0 : side - 1.5) + 0.12 * spread
+    at(place, side, spread) = place + apart * 0.34 * aside(side) + 0.12 * spread
 }
+
+value_text(value, unit) = unit eq "number" ? sprintf("%.3g", value) : unit_text(value, unit eq "k" ? "" : unit)
 
 # A log axis has no place for 0: a measured 0 stands on its own line below the rest.
 set logscale y
-is(kind, p, side) = strcol("kind") eq kind && column("panel") == p && strcol("nodelay") eq NODELAY[side]
+is(kind, p, side) = strcol("kind") eq kind && column("panel") == p && strcol(KEY_COLUMN) eq KEY[side]
 y(value, p) = value > 0 ? value : value == 0 ? low[p] / 2.0 : NaN
 
 do for [p = 1:panels] {
@@ -84,29 +124,30 @@ do for [p = 1:panels] {
     if (zero[p]) { bottom = low[p] / 2.5 }
     set yrange [bottom : top]
     set ytics ()
-    if (UNIT eq "B") {
+    if (unit[p] eq "B") {
         step = top / bottom < 64 ? 1 : top / bottom < 2048 ? 2 : 4
         do for [k = ceil_log(bottom, 2):floor_log(top, 2):step] { set ytics add (size_text(2.0**k) 2.0**k) }
     } else {
         marks = top / bottom < 8 ? "1 1.5 2 3 4 5 6 8" : top / bottom < 150 ? "1 2 5" : "1"
+        lowest = zero[p] ? low[p] / 1.2 : bottom
         do for [k = floor_log(bottom, 10):ceil_log(top, 10)] {
-            do for [mark in marks] { set ytics add (unit_text(mark * 10.0**k, UNIT) mark * 10.0**k) }
+            do for [mark in marks] { if (mark * 10.0**k >= lowest) { set ytics add (value_text(mark * 10.0**k, unit[p]) mark * 10.0**k) } }
         }
     }
     if (zero[p]) { set ytics add ("0" low[p] / 2.0) }
-    set label 3 Y_LABEL . (title[p] eq "" ? "" : ", " . title[p]) at graph 0, graph 1 offset 0, 0.7 left font PANEL_FONT
+    set label 3 Y_LABEL . (title[p] eq "" || Y_LABEL eq "" ? "" : ", ") . title[p] at graph 0, graph 1 offset (COLUMNS > 2 ? -5 : 0), 0.7 left font PANEL_FONT
     set xlabel (p > panels - COLUMNS ? X_LABEL : "") font AXIS_FONT offset 0, 0.3
-    plot for [side = 1:3] DATA using (is("median", p, side) && X eq "size" && strcol("level") ne "auto" ? at(column("place"), side, 0) : NaN) \
-            :(column("modes") == 2 ? NaN : y(column(VALUE), p)) with lines linestyle side notitle, \
-        for [side = 1:3] DATA using (is("median", p, side) && column("modes") < 2 ? at(column("place"), side, -1) : NaN) \
+    plot for [side = 1:SIDES] DATA using (is("median", p, side) && numeric && strcol("level") ne "auto" ? at(column("place"), side, 0) : NaN) \
+            :(column("modes") == 2 ? NaN : y(column(VALUE), p)) with lines linestyle STYLE + side notitle, \
+        for [side = 1:SIDES] DATA using (is("median", p, side) && column("modes") < 2 ? at(column("place"), side, -1) : NaN) \
             :(y(column(VALUE), p)):(at(column("place"), side, 1) - at(column("place"), side, -1)):(0) \
-            with vectors nohead linestyle side notitle, \
-        for [side = 1:3] DATA using (is("median", p, side) && column("modes") == 2 ? at(column("place"), side, 0) : NaN) \
+            with vectors nohead linestyle STYLE + side notitle, \
+        for [side = 1:SIDES] DATA using (is("median", p, side) && column("modes") == 2 ? at(column("place"), side, 0) : NaN) \
             :(y(column("low"), p)):(0):(y(column("high"), p) - y(column("low"), p)) \
-            with vectors nohead linestyle side + 3 notitle, \
-        for [side = 1:3] DATA using (is("trial", p, side) ? at(column("place"), side, column("spread")) : NaN) \
-            :(y(column(VALUE), p)) with points linestyle side notitle, \
-        for [side = 1:3] keyentry with linespoints linestyle side title (seen[side] ? NODELAY_TITLE[side] : ""), \
+            with vectors nohead linestyle STYLE + side + (SERIES ? 10 : 3) notitle, \
+        for [side = 1:SIDES] DATA using (is("trial", p, side) ? at(column("place"), side, column("spread")) : NaN) \
+            :(y(column(VALUE), p)) with points linestyle STYLE + side notitle, \
+        for [side = 1:SIDES] keyentry with linespoints linestyle STYLE + side title (seen[side] ? KEY_TITLE[side] : ""), \
         DIAGONAL && low[p] < 1e300 ? x : NaN with lines linestyle 9 notitle, \
         keyentry with lines linestyle 9 title (two_modes ? "two modes in a cell: no median" : "")
     if (p == 1) { eval unset_head_and_foot }

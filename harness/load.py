@@ -1,0 +1,128 @@
+"""What load does to latency: exchanges outstanding, messages a second, bytes a write: the tables of three charts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from harness.panels import Derived, Point, Points, Table, factor_text, panels, size_text, sndbuf_level
+from harness.pattern import mss_text, pattern_of, request_text
+
+Document = Mapping[str, Any]
+
+
+def seconds(*path: str) -> Callable[[Document], float | None]:
+    """Reads a duration of the result by its keys: ns there, seconds here; None where there is none."""
+    def read(document: Document) -> float | None:
+        value: Any = document["result"]
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return None if value is None else float(value) / 1e9
+    return read
+
+
+def rate(document: Document) -> float | None:
+    """Exchanges or messages a second."""
+    result = document["result"]
+    messages, elapsed = result.get("messages"), result.get("elapsed_ns")
+    return messages / elapsed * 1e9 if messages and elapsed else None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Outstanding exchanges
+
+PIPELINE: Final = (
+    Derived("latency", "latency of the median exchange", "s", seconds("latency_ns", "p50")),
+    Derived("late", "latency, 99th percentile", "s", seconds("latency_ns", "p99")),
+    Derived("rate", "exchanges a second", "k", rate),
+    Derived("segments", "segments per exchange", "number", lambda document: document["result"].get("segments_per_message")))
+
+
+def pipeline_factors(factors: Sequence[str]) -> Sequence[str]:
+    """NODELAY, and the pattern with its outstanding exchanges."""
+    return [factor for factor in factors if factor in ("pattern", "outstanding", "nodelay", "send-nodelay")]
+
+
+def pipeline(points: Points, factors: Sequence[str]) -> Table | None:
+    """The table of plots/pipeline.gp: latency, rate and segments against the exchanges that are outstanding."""
+    def place(point: Point) -> tuple[str, float] | None:
+        pattern = pattern_of(point.trial.document)
+        return None if pattern is None else (str(pattern.outstanding), float(pattern.outstanding))
+    return panels(points, PIPELINE, "value", lambda point: (0, ""), place)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The hold against the write size
+
+HOLD: Final = (Derived("hold_p50", "median", "", seconds("split", "hold_ns", "p50")),
+               Derived("hold_p99", "99th percentile", "", seconds("split", "hold_ns", "p99")))
+
+
+def write_size(document: Document) -> int | None:
+    """Bytes of the write that a hold is about: of a message, of a chunk, or of the last write of an exchange."""
+    pattern, workload = pattern_of(document), document["workload"]
+    if pattern is not None:
+        return pattern.writes[-1] if pattern.writes else None
+    size = workload.get("message_size")
+    return workload.get("write_size") if size is None else size
+
+
+def interval(document: Document) -> tuple[float, str]:
+    """Seconds between the beginnings of two messages, and in words; 0 where one follows the other at once."""
+    each = document["workload"].get("rate_per_s")
+    return (0.0, "one write after the other") if not each else (1 / each, f"{each:g} a second")
+
+
+def hold_factors(factors: Sequence[str]) -> Sequence[str]:
+    """NODELAY, and whatever sets the size and the interval of writes."""
+    placed = ("stream", "pattern", "size", "rate", "write-size", "mss", "nodelay", "send-nodelay")
+    return [factor for factor in factors if factor in placed]
+
+
+def hold_write_size(points: Points, factors: Sequence[str]) -> Table | None:
+    """The table of plots/hold_write_size.gp; None where no trial has kernel timestamps."""
+    def place(point: Point) -> tuple[str, float] | None:
+        size = write_size(point.trial.document)
+        return None if size is None else (size_text(size), float(size))
+
+    def panel(point: Point) -> tuple[float, str]:
+        document = point.trial.document
+        each, words = interval(document)
+        asked = mss_text(document) if "mss" in factors else ""
+        return asks.index(asked) * 1e3 + each, ", ".join(filter(None, (words, asked)))
+    asks = sorted({mss_text(point.trial.document) for point in points}) if "mss" in factors else [""]
+    return panels(points, HOLD, "hold_s", panel, place)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Queues in the send buffer
+
+QUEUE: Final = (
+    Derived("planned", "median from the plan", "", seconds("schedule", "latency_planned_ns", "p50")),
+    Derived("late", "99 % from the plan", "", seconds("schedule", "latency_planned_ns", "p99")),
+    Derived("actual", "99 % from write()", "", seconds("latency_ns", "p99")))
+
+
+def queue_factors(factors: Sequence[str]) -> Sequence[str]:
+    """The rate, and the two options that bound what waits in the send buffer."""
+    placed = ("stream", "rate", "sndbuf", "send-sndbuf", "notsent-lowat", "send-notsent-lowat")
+    return [factor for factor in factors if factor in placed]
+
+
+def queue_latency(points: Points, factors: Sequence[str]) -> Table | None:
+    """The table of plots/queue_latency.gp: latency against the rate, panels by SO_SNDBUF, lines by NOTSENT_LOWAT."""
+    lowat = next((factor for factor in factors if factor.endswith("notsent-lowat")), None)
+
+    def panel(point: Point) -> tuple[float, str]:
+        level = sndbuf_level(point)
+        if level is None or not any(factor.endswith("sndbuf") for factor in factors):
+            return 0, request_text(point.trial.document)
+        return (float("inf") if level[1] is None else level[1]), f"SO_SNDBUF {level[0]}"
+
+    def place(point: Point) -> tuple[str, float] | None:
+        each = point.trial.document["workload"].get("rate_per_s")
+        return None if not each else (f"{each:g}", float(each))
+
+    def series(point: Point) -> str:
+        return "every trial" if lowat is None else factor_text("NOTSENT_LOWAT", point.trial.levels[lowat])
+    return panels(points, QUEUE, "latency_s", panel, place, series)

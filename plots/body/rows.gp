@@ -1,0 +1,84 @@
+# How are settings set side by side? A row a setting, a panel a measure, a point a trial and a bar at the median.
+# columns: kind panel place label unit modes low high value
+# The script sets RATIO: 1 where 1 means no difference, 0 where the axis begins at 0 or, over more than a factor of 20,
+# is logarithmic.
+LABELS = 210.0
+LINE = 24.0
+GAP = 26.0
+panels = 0
+places = 0
+two_modes = 0
+array title[8]
+array unit[8]
+array low[8] = [1e300, 1e300, 1e300, 1e300, 1e300, 1e300, 1e300, 1e300]
+array high[8] = [0, 0, 0, 0, 0, 0, 0, 0]
+see_panel(p, words, u) = (panels = p > panels ? p : panels, title[p] = words, unit[p] = u, 1)
+see_value(p, v) = (v > 0 && v < low[p] ? (low[p] = v) : 0, v > high[p] ? (high[p] = v) : 0, 1)
+is(kind) = strcol("kind") eq kind
+stats DATA using (is("panel") ? see_panel(int(column("panel")), strcol("label"), strcol("unit")) : 1) nooutput
+stats DATA using (places = !is("panel") && column("place") > places ? column("place") : places, \
+    two_modes = (is("trial") || is("median")) && column("modes") == 2 ? 1 : two_modes, \
+    is("trial") ? see_value(int(column("panel")), column("value")) : 1) nooutput
+PANEL = LINE * (places + 1) + 76
+eval set_legend(2 + two_modes)
+eval set_page(1, PANEL)
+set multiplot
+eval set_head_and_foot(page_height(1, PANEL))
+set yrange [places + 0.8:0.2]
+set bmargin at screen (FOOT + 48) / page_height(1, PANEL)
+set tmargin at screen (FOOT + PANEL - 26) / page_height(1, PANEL)
+unset ytics
+unset grid
+set grid xtics linestyle 8
+width = (WIDTH - LABELS - 24) / panels
+text(value, u) = u eq "number" || u eq "ratio" ? sprintf("%.3g", value) : unit_text(value, u)
+nice(step) = step / 10.0**floor_log(step, 10) < 1.5 ? 10.0**floor_log(step, 10) : step / 10.0**floor_log(step, 10) < 3.5 \
+    ? 2 * 10.0**floor_log(step, 10) : step / 10.0**floor_log(step, 10) < 7.5 ? 5 * 10.0**floor_log(step, 10) : 10 * 10.0**floor_log(step, 10)
+do for [p = 1:panels] {
+    set lmargin at screen (LABELS + (p - 1) * width) / WIDTH
+    set rmargin at screen (LABELS + p * width - GAP) / WIDTH
+    unset logscale x
+    set xtics ()
+    unset arrow 9
+    if (RATIO) {
+        # Twice and half are equally far from 1; at least 0.8 to 1.25 is shown.
+        far = high[p] > 1 / low[p] ? high[p] : 1 / low[p]
+        far = far < 1.22 ? 1.25 : far * 1.05
+        set logscale x 2
+        begin = 1 / far
+        set xrange [begin:far]
+        ticks = far > 5 ? "0.1 0.2 0.5 1 2 5 10" : far > 2 ? "0.25 0.5 1 2 4" : far > 1.4 ? "0.5 0.7 1 1.4 2" : "0.8 0.9 1 1.1 1.25"
+        do for [tick in ticks] { set xtics add (tick real(tick)) }
+        set arrow 9 from 1, graph 0 to 1, graph 1 nohead linestyle 9
+    } else {
+        if (high[p] > 20 * low[p]) {
+            set logscale x 10
+            begin = low[p] / 1.6
+            set xrange [begin:high[p] * 1.6]
+            step = high[p] / low[p] > 3e3 ? 2 : 1
+            do for [k = ceil_log(low[p] / 1.6, 10):floor_log(high[p] * 1.6, 10):step] { set xtics add (text(10.0**k, unit[p]) 10.0**k) }
+        } else {
+            begin = 0
+            set xrange [begin:high[p] * 1.1]
+            step = nice(high[p] * 1.1 / 4)
+            do for [k = 0:5] { set xtics add (k == 0 ? "0" : text(k * step, unit[p]) k * step) }
+        }
+    }
+    set label 3 title[p] at graph 0, graph 1 offset 0, 0.7 left font PANEL_FONT
+    set xlabel (RATIO ? "with / without" : "per exchange") font AXIS_FONT offset 0, 0.3
+    plot DATA using (is("median") && column("panel") == p && column("modes") < 2 ? column("value") : NaN):(column("place") + 0.36):(0):(-0.72) \
+            with vectors nohead linecolor rgb "#0072b2" linewidth 3 notitle, \
+        DATA using (is("median") && column("panel") == p && column("modes") == 2 ? column("low") : NaN):"place":(column("high") - column("low")):(0) \
+            with vectors nohead linestyle 6 notitle, \
+        DATA using (is("trial") && column("panel") == p ? column("value") : NaN):"place" \
+            with points pointtype 6 pointsize 0.6 linewidth 1.2 linecolor rgb "#000000" notitle, \
+        DATA using (p == 1 && is("row") ? begin : NaN):"place":(strcol("label")) with labels right offset -0.8, 0 font AXIS_FONT notitle, \
+        DATA using (p == 1 && is("heading") ? begin : NaN):"place":(strcol("label")) \
+            with labels left offset screen -(LABELS - 16) / WIDTH, 0 font PANEL_FONT notitle, \
+        keyentry with points pointtype 6 pointsize 0.6 linewidth 1.2 linecolor rgb "#000000" title "one trial", \
+        keyentry with lines linecolor rgb "#0072b2" linewidth 3 title "median", \
+        keyentry with lines linestyle 6 title (two_modes ? "two modes: no median" : "")
+    if (p == 1) { eval unset_head_and_foot }
+}
+unset multiplot
+set output
