@@ -618,6 +618,8 @@ choose_workload(struct config *config)
     config->workload = config->pattern_text != NULL  ? WORKLOAD_EXCHANGE
                        : config->stream_text != NULL ? WORKLOAD_STREAM
                                                      : WORKLOAD_TRANSFER;
+    if (config->pacing.schedule != SCHEDULE_CONSTANT && config->pacing.rate <= 0)
+        return err_set(STATUS_USAGE, "--schedule spreads a rate: it needs --rate N or --stream SIZE@RATE");
     bool paced = config->pacing.count != MISSING || config->pacing.rate > 0 || config->pacing.think_max_ns > 0;
     if (config->workload == WORKLOAD_TRANSFER)
         return paced ? err_set(STATUS_USAGE, "--count, --rate and --think belong to --pattern or --stream") : 0;

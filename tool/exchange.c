@@ -27,7 +27,7 @@
 #include "sockopt.h"
 #include "source.h"
 #include "stamps.h"
-#include "tcpinfo.h"
+#include "transfer.h"
 #include "workload.h"
 
 /* Stamps wait in the receive buffer: they are collected at the latest after so many writes. */
@@ -474,6 +474,8 @@ read_request(struct receiving *receiving, unsigned *tries)
     receiving->missing -= (uint64_t)got;
     event_log_read(&receiving->reads,
                    (struct read_event){.offset = half->bytes, .after_ns = after_ns, .kernel_ns = kernel_ns});
+    if (sink_take(&receiving->sink, (size_t)got) != 0)
+        return STEP_FAILED;
     if (receiving->plan->sample_every_ns != MISSING && after_ns >= receiving->next_sample_ns) {
         event_log_sample(&receiving->samples, receiving->fd, half->bytes, after_ns);
         receiving->next_sample_ns = after_ns + receiving->plan->sample_every_ns;
@@ -499,14 +501,6 @@ receive_step(struct receiving *receiving, uint64_t units)
     return STEP_MORE;
 }
 
-static int
-receive_finish(struct receiving *receiving)
-{
-    half_count_events(&receiving->half, &receiving->reads, &receiving->samples);
-    tcpinfo_read(receiving->fd, &receiving->half.info);
-    return 0;
-}
-
 const struct workload workload_exchange = {
     .name = "exchange",
     .interrupt_how = SHUT_RDWR,
@@ -515,5 +509,5 @@ const struct workload workload_exchange = {
     .send_finish = send_finish,
     .receive_prepare = receive_prepare,
     .receive_step = receive_step,
-    .receive_finish = receive_finish,
+    .receive_finish = transfer_receive_finish,
 };

@@ -45,6 +45,12 @@ config_of(const struct session *session)
     const struct wire_hello *hello = &session->hello;
     struct config config = *session->config;
 
+    config.workload = (int)hello->workload;
+    config.pattern = hello->pattern;
+    config.stamps = hello->stamps == 1;
+    config.rearm_quickack = hello->rearm_quickack == 1;
+    config.rcvbuf_late = hello->rcvbuf_late == 1;
+    config.pacing.count = MISSING;
     config.read_size = hello->read_size;
     config.connections = hello->connections;
     config.duration_ns = MISSING;

@@ -77,7 +77,7 @@ prepare(struct sender *sender)
     if (source_open(config, &sender->source) != 0)
         return -1;
     trial->source_bytes = sender->source.bytes;
-    trial->stream_bytes = sender->source.stream_bytes;
+    trial->stream_bytes = config->workload == WORKLOAD_TRANSFER ? sender->source.stream_bytes : MISSING;
     trial->verify = resolve_verify(config, trial->stream_bytes);
     sender->sending = calloc(count, sizeof *sender->sending);
     sender->thread = calloc(count, sizeof *sender->thread);
