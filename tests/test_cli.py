@@ -278,7 +278,8 @@ def test_latest_that_is_no_link_is_left_alone(harness: Callable[..., int], toml:
 
 def test_standard_experiments_in_their_order() -> None:
     names = [path.stem for path in cli.standard_experiments()]
-    assert names == ["sndbuf", "write_size", "mss", "congestion", "send_with"]
+    assert names == ["sndbuf", "write_size", "mss", "congestion", "send_with", "stall", "remedies", "timeline",
+                     "observer"]
     assert "smoke" not in names, "it compares nothing that deserves a conclusion"
 
 

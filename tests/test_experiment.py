@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from harness import chart, experiment
-from harness.experiment import ExperimentError, Factor
+from harness import chart, experiment, plan
+from harness.experiment import ExperimentError, Factor, Variant
 from harness.schema import OPTIONS, parse_value
 
 Toml = Callable[..., Path]
@@ -25,13 +26,64 @@ def test_standard_experiments_are_sound(path: Path) -> None:
     loaded = experiment.load(path, charts=chart.KINDS)
     assert loaded.question.endswith("?")
     assert len(loaded.why) > 80, "the file opens with why it exists"
-    assert loaded.blocks >= 3
+    assert loaded.blocks >= 3 or loaded.events == "all", "one block is enough only for a picture of single trials"
     assert loaded.charts
     assert loaded.name == path.stem
 
 
 def test_the_standard_experiments_are_there() -> None:
-    assert {path.stem for path in STANDARD} == {"sndbuf", "write_size", "mss", "congestion", "send_with", "smoke"}
+    assert {path.stem for path in STANDARD} == {
+        "sndbuf", "write_size", "mss", "congestion", "send_with", "smoke",
+        "stall", "remedies", "timeline", "observer", "hold", "pipeline", "queue"}
+
+
+def test_the_report_answers_about_buffers_and_about_nodelay() -> None:
+    places = {loaded.name: loaded.report for loaded in map(experiment.load, STANDARD) if loaded.report is not None}
+    assert sorted(places, key=lambda name: places[name]) == [
+        "sndbuf", "write_size", "mss", "congestion", "send_with", "stall", "remedies", "timeline", "observer"]
+    assert len(set(places.values())) == len(places), "no two have one place"
+
+
+@pytest.mark.parametrize("name", ["stall", "remedies"])
+def test_every_remedy_is_tried_with_every_request(name: str) -> None:
+    """Whatever the remedy, each exchange moves the same bytes: a head of 100, the body, and a reply of 1."""
+    loaded = experiment.load(experiment.EXPERIMENTS / f"{name}.toml")
+    assert [variant.name for variant in loaded.variants] == ["Nagle", "NODELAY", "CORK", "MSG_MORE", "writev",
+                                                             "QUICKACK"]
+    bodies = dict((factor.name, factor.levels) for factor in loaded.factors)["body"]
+    assert bodies == ("400", "4000"), "below and above an Ethernet's MSS"
+    for variant in loaded.variants:
+        for body in bodies:
+            options = dict(loaded.options((("variant", variant.name), ("body", body))))
+            sizes = [int(size) for size in re.findall(r"[wmv+](\d+)", options["pattern"])]
+            assert sizes == [100, int(body)] and options["pattern"].endswith(",r1")
+            assert int(options["count"]) > 16, "the first 16 exchanges are reported apart"
+            assert options.get("nodelay", "auto") == ("on" if variant.name == "NODELAY" else "auto")
+            assert ("rearm-quickack" in options) is (variant.name == "QUICKACK")
+            assert ("c" in options["pattern"].split(",")) is (variant.name == "CORK")
+
+
+def test_experiments_of_one_question_change_one_thing() -> None:
+    """Where the question is not about them, the congestion control and the placement are those of the others."""
+    for path in STANDARD:
+        loaded = experiment.load(path)
+        if loaded.workload_name != "transfer":
+            assert ("congestion", "cubic") in loaded.setting and ("cpus", "same") in loaded.setting
+
+
+def test_a_stalled_exchange_is_not_repeated_for_long() -> None:
+    """A stall takes 44 ms: what may stall runs a few dozen times, so that all new experiments last below a minute."""
+    seconds = 0.0
+    for path in STANDARD:
+        loaded = experiment.load(path)
+        for trial in plan.build(loaded).trials if loaded.workload_name == "exchange" else ():
+            options = dict(zip((name[2:] for name in trial.arguments[::2]), trial.arguments[1::2]))
+            twice = re.match(r"w\d+,w(\d+)", options.get("pattern", ""))
+            if twice is not None and "rearm-quickack" not in options and options.get("nodelay") != "on" and not (
+                    int(twice[1]) > 1448 and options.get("mss") == "1448"):
+                assert int(options["count"]) <= 30
+                seconds += 0.044 * int(options["count"])
+    assert 1 < seconds < 20
 
 
 def test_sndbuf_covers_what_its_question_asks() -> None:
@@ -104,6 +156,126 @@ def test_an_error_names_file_line_key_and_the_nearest(toml: Toml, old: str, new:
     for words in said:
         assert words in message
     assert caught.value.status == 2
+
+
+REMEDIES = '''# Why: to have variants.
+question = "Which?"
+
+[workload]
+name = "exchange"
+count = 20
+think = "0ms-1ms"
+
+[setting]
+cpus = "same"
+nodelay = "off"
+
+[[variant]]
+name = "Nagle"
+pattern = "w100,w{body},r1"
+
+[[variant]]
+name = "NODELAY"
+pattern = "w100,w{body},r1"
+nodelay = true
+count = 30
+
+[factors]
+body = [400, "4K"]
+mss = ["auto", "1448"]
+'''
+
+
+def remedies(*replacements: tuple[str, str]) -> experiment.Experiment:
+    text = REMEDIES
+    for old, new in replacements:
+        assert old in text, f"{old!r} is not in the experiment"
+        text = text.replace(old, new, 1)
+    return experiment.parse(text, Path("remedies.toml"))
+
+
+def test_variants_and_placeholders_are_factors() -> None:
+    loaded = remedies()
+    assert loaded.workload_name == "exchange"
+    assert loaded.factors == (Factor("variant", ("Nagle", "NODELAY")), Factor("body", ("400", "4K")),
+                              Factor("mss", ("auto", "1448")))
+    assert loaded.variants[1] == Variant("NODELAY", (("pattern", "w100,w{body},r1"), ("nodelay", "on"),
+                                                     ("count", "30")))
+    assert loaded.cells == 8
+    assert [loaded.varies_option(factor.name) for factor in loaded.factors] == [False, False, True]
+
+
+def test_a_variant_wins_over_workload_and_setting_and_places_are_filled() -> None:
+    loaded = remedies()
+    assert loaded.options((("variant", "Nagle"), ("body", "400"), ("mss", "auto"))) == (
+        ("count", "20"), ("think", "0ms-1ms"), ("cpus", "same"), ("nodelay", "off"),
+        ("pattern", "w100,w400,r1"), ("mss", "auto"))
+    assert loaded.options((("variant", "NODELAY"), ("body", "4K"), ("mss", "1448"))) == (
+        ("count", "30"), ("think", "0ms-1ms"), ("cpus", "same"), ("nodelay", "on"),
+        ("pattern", "w100,w4K,r1"), ("mss", "1448"))
+
+
+def test_a_placeholder_needs_no_variant_and_may_have_the_name_of_a_foreign_option() -> None:
+    """`rate` is an option of an exchange; in a stream it is a part of the value, and no argument."""
+    loaded = experiment.parse('question = "?"\n[workload]\nname = "stream"\nstream = "{size}@{rate}"\n'
+                              'count = 9\n[factors]\nsize = ["1K"]\nrate = [10, 20]\n', Path("x.toml"))
+    assert loaded.parameters == ("size", "rate")
+    assert loaded.options((("size", "1K"), ("rate", "20"))) == (("stream", "1K@20"), ("count", "9"))
+
+
+@pytest.mark.parametrize("old,new,said", [
+    ("{body}", "{bdy}", ["line 15", "{bdy} in the value of 'pattern'", "the nearest is 'body'"]),
+    ('"w100,w{body},r1"\nnodelay', '"w100,w400,r1"\nnodelay', ["line 18", "variant 'NODELAY' has no place", "{body}"]),
+    ("body = [", "bodi = [", ["line 15", "{body}", "write body = ["]),
+    ('[400, "4K"]', '[400, "4k"]', ["line 15", "'w4k' is no item", "unknown value of 'pattern'"]),
+    ('[400, "4K"]', '[400, 400]', ["line 24", "'400' of 'body' stands there twice"]),
+    ('[400, "4K"]', '[]', ["line 24", "needs a list of levels"]),
+    ('[400, "4K"]', '[400, 1.5]', ["line 24", "is no value for 'body'"]),
+    ("body = [", 'mode = [1]\nbody = [', ["line 24", "unknown key 'mode' in [factors]", "{mode}"]),
+    ("body = [", 'variant = ["x"]\nbody = [', ["line 24", "unknown key 'variant' in [factors]"]),
+    ('name = "NODELAY"', 'name = "Nagle"', ["line 18", "two variants 'Nagle'"]),
+    ('name = "NODELAY"', 'name = "NO DELAY"', ["line 18", "needs the key 'name'", "'NO DELAY'"]),
+    ('name = "NODELAY"\n', "", ["needs the key 'name'", "None"]),
+    ("nodelay = true\ncount = 30", "", ["line 18", "variant 'NODELAY' says the same as 'Nagle'"]),
+    ("nodelay = true", "nodelya = true", ["line 20", "unknown key 'nodelya' in [[variant]]", "'nodelay'"]),
+    ("nodelay = true", "nodelay = 1", ["line 20", "unknown value of 'nodelay' in [[variant]]"]),
+    ("nodelay = true", 'mss = "536"', ["line 20", "'mss' stands in [factors] and in the variant 'NODELAY'"]),
+    ("nodelay = true", 'write-size = "1K"', ["line 20", "'write-size' in [[variant]] belongs to the workload transfer",
+                                             "'exchange'"]),
+    ("nodelay = true", "rate = 10", ["line 7", "'rate' and 'think' exclude each other"]),
+    ("nodelay = true", 'json = "-"', ["line 20", "is set by the harness"]),
+    ('pattern = "w100,w{body},r1"\n\n', "\n", ["needs the key 'pattern'", "variant 'Nagle'"]),
+    ("[[variant]]\nname = \"Nagle\"\npattern", "[variant]\nname = \"Nagle\"\npattern", ["is not TOML"]),
+    ('name = "exchange"', 'name = "exchagne"', ["line 5", "unknown workload 'exchagne'", "'exchange'"]),
+    ('name = "exchange"', 'name = "stream"', ["belongs to the workload exchange", "'stream'"]),
+    ('name = "exchange"\n', "", ["belongs to the workload exchange", "'transfer'"]),
+    ('"0ms-1ms"', '"2ms-1ms"', ["line 7", "'2ms-1ms' is not a time to think"]),
+    ('think = "0ms-1ms"', 'file = "default"', ["line 7", "'file' in [workload] belongs to the workload transfer"]),
+])
+def test_an_error_in_variants_and_places(old: str, new: str, said: list[str]) -> None:
+    with pytest.raises(ExperimentError) as caught:
+        remedies((old, new))
+    message = str(caught.value)
+    assert "remedies.toml" in message and message.endswith(".")
+    for words in said:
+        assert words in message
+
+
+def test_a_stream_needs_a_stream_and_an_end() -> None:
+    head = 'question = "?"\n[workload]\nname = "stream"\n'
+    for more, said in (('count = 1\n', "needs the key 'stream'"), ('stream = "1@1"\n', "needs an end"),
+                       ('stream = "1@1"\nduration = "1s"\nthink = "1ms"\n', "belongs to the workload exchange"),
+                       ('stream = "1x1"\ncount = 1\n', "is not a stream"),
+                       ('stream = "1@1"\ncount = 1\nschedule = "poison"\n', "the nearest is 'poisson'")):
+        with pytest.raises(ExperimentError, match=said):
+            experiment.parse(head + more, Path("x.toml"))
+    assert experiment.parse(head + 'stream = "1@1"\ncount = 1\n', Path("x.toml")).workload_name == "stream"
+
+
+def test_a_file_is_no_variant() -> None:
+    text = 'question = "?"\n[workload]\nbytes = "1M"\n[[variant]]\nname = "a"\nfile = "x"\n'
+    with pytest.raises(ExperimentError, match="line 6: 'file' cannot be in a"):
+        experiment.parse(text, Path("x.toml"))
 
 
 @given(st.sampled_from(sorted(OPTIONS)), st.data())

@@ -154,6 +154,23 @@ def test_events_are_kept_where_the_experiment_says(toml: Toml) -> None:
         assert sum(chosen.keeps_events(trial) for trial in chosen.trials) == kept
 
 
+def test_a_variant_and_a_filled_place_are_options_of_the_trial() -> None:
+    text = ('question = "?"\n[workload]\nname = "exchange"\npattern = "k{outstanding}(w100,r1)"\n'
+            '[setting]\nmss = "1448"\n'
+            '[[variant]]\nname = "A"\n[[variant]]\nname = "B"\nnodelay = "on"\nmss = "auto"\n'
+            '[factors]\noutstanding = [1, 8]\nrecv-nodelay = ["on"]\n')
+    made = plan.build(experiment.parse(text, Path("x.toml")))
+    trials = {trial.id: trial for trial in made.trials}
+    assert set(trials) == {f"variant={variant},outstanding={k},recv-nodelay=on" for variant in "AB" for k in (1, 8)}
+    assert trials["variant=B,outstanding=8,recv-nodelay=on"].arguments == (
+        "--pattern", "k8(w100,r1)", "--mss", "auto", "--nodelay", "on", "--recv-nodelay", "on", "--timeout", "20s")
+    assert trials["variant=A,outstanding=1,recv-nodelay=on"].arguments == (
+        "--pattern", "k1(w100,r1)", "--mss", "1448", "--recv-nodelay", "on", "--timeout", "20s")
+    assert made.factors == ("variant", "outstanding", "recv-nodelay")
+    assert plan.from_tsv(plan.to_tsv(made)) == made
+    assert "'k8(w100,r1)'" in plan.to_tsv(made), "the command can be pasted into a shell"
+
+
 @pytest.mark.parametrize("damage", [
     lambda text: text.replace("tinygram-plan/1", "tinygram-plan/2"),
     lambda text: text.replace("# seed 7\n", ""),

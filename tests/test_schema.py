@@ -132,6 +132,27 @@ def test_an_empty_document_is_sound_and_says_why() -> None:
     assert made["result"]["goodput_bytes_per_s"] is None, "missing is null, never 0"
 
 
+FIXTURES = sorted((ROOT / "tests" / "fixtures").glob("document*.json"))
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=[path.stem for path in FIXTURES])
+def test_documents_of_every_age_can_be_read(path: Path) -> None:
+    """Fields that a document does not have yet are unknown; nothing that it has is lost."""
+    old = json.loads(path.read_text(encoding="utf-8"))
+    read = schema.complete(schema.upgrade(old))
+    assert schema.problems(read) == []
+    if path.stem == "document-first":
+        assert "messages" not in old["result"] and read["result"]["messages"] is None
+        assert read["result"] | {"stalls": None} == {**dict.fromkeys(read["result"]), **old["result"]}
+    else:
+        assert read == old, "a document of today lacks nothing"
+
+
+def test_an_unknown_field_is_not_hidden(document: dict[str, Any]) -> None:
+    document["result"]["more"] = 1
+    assert schema.problems(schema.complete(document)) == ["result.more is not a field of tinygram/1"]
+
+
 def test_upgrade_takes_this_version_and_refuses_the_others(document: dict[str, Any]) -> None:
     assert schema.upgrade(document) == document
     for tag in ("tinygram/2", "tinygram/0", "iperf3/1", None, 1):
@@ -168,11 +189,70 @@ def test_times() -> None:
 @pytest.mark.parametrize("name,good,bad", [
     ("nodelay", "auto", "yes"), ("recv-cork", "off", "1"), ("write-size", "16K", "auto"), ("sndbuf", "auto", "big"),
     ("connections", "4", "4K"), ("cpus", "0,1", "0,1,2"), ("send-with", "sendfile", "sendfil"),
-    ("wait", "spin", "auto"), ("congestion", "cubic", ""), ("duration", "1s", "1"), ("keepalive-idle", "10", "10s")])
+    ("wait", "spin", "auto"), ("pattern", "w100,w400,r1", "w100,400"), ("think", "0ms-5ms", "5ms-1ms"),
+    ("think", "2us", "2"), ("stream", "1K@5000", "1K@5K"), ("stream", "1@1", "@1"), ("schedule", "burst:4", "burst"),
+    ("schedule", "poisson", "poison"), ("stamps", "on", "auto"), ("rcvbuf-when", "accept", "connect"),
+    ("count", "30", "-1"), ("rate", "1000", "1K"),
+    ("congestion", "cubic", ""), ("duration", "1s", "1"), ("keepalive-idle", "10", "10s")])
 def test_values(name: str, good: str, bad: str) -> None:
     schema.parse_value(schema.OPTIONS[name], good)
     with pytest.raises(ValueError):
         schema.parse_value(schema.OPTIONS[name], bad)
+
+
+def test_two_texts_with_one_meaning_are_one_value() -> None:
+    for name, one, other in (("stream", "1K@5000", "1024@05000"), ("think", "1ms", "1000us-1ms"),
+                             ("write-size", "1K", "1024")):
+        assert schema.parse_value(schema.OPTIONS[name], one) == schema.parse_value(schema.OPTIONS[name], other)
+
+
+PATTERNS = ("w100,w400,r1", "m100,w4K,r1", "v100+400,r1", "v1,r1", "c,w1,u,r1", "q,w1,r1", "w1,p5ms,r1", "k8(w100,r1)",
+            "k1(v1+2+3,r9)", "w1,w1,r1,w2,r2")
+NO_PATTERNS = ("", "w", "w1,", ",w1,r1", "w1 ,r1", "x1,r1", "w1;r1", "k8(w1,r1", "k8w1,r1", "w1,k8(w1,r1)",
+               "k8(w1,r1),w1", "c1,r1", "q2,w1,r1", "w1+2,r1", "v1+,r1", "p5,w1,r1", "w1k,r1", "w-1,r1", "w1,r1)")
+
+
+def program_takes(program: Path, *options: str) -> bool:
+    answer = subprocess.run([program, "pair", "--count", "1", *options], capture_output=True, timeout=30)
+    assert answer.returncode in (0, 2), answer.stderr
+    return answer.returncode == 0
+
+
+def test_patterns_are_those_of_the_program(program: Path) -> None:
+    """What has the form of a pattern here has it there; what has not is refused there too."""
+    for text in PATTERNS:
+        assert schema.parse_pattern(text) == text
+        assert program_takes(program, "--pattern", text), text
+    for text in NO_PATTERNS:
+        with pytest.raises(ValueError, match="is not a pattern"):
+            schema.parse_pattern(text)
+        assert not program_takes(program, "--pattern", text), text
+
+
+def test_times_to_think_and_streams_are_those_of_the_program(program: Path) -> None:
+    for option, good, bad in (("think", ("1ms", "0ms-2ms"), ("1", "2ms-1ms", "1ms-", "-1ms")),
+                              ("stream", ("1K@100000",), ("1K", "@5", "1K@", "1K@1.5", "K@1")),
+                              ("schedule", ("constant", "poisson", "burst:4"), ("burst", "burst:", "burst:x"))):
+        workload = ["--pattern", "w1,r1", "--rate", "10000"] if option == "schedule" else \
+            ["--pattern", "w1,r1"] if option == "think" else []
+        for text in (*good, *bad):
+            assert program_takes(program, *workload, f"--{option}", text) is (text in good), (option, text)
+            try:
+                schema.parse_value(schema.OPTIONS[option], text)
+            except ValueError:
+                assert text in bad
+            else:
+                assert text in good
+
+
+def test_workloads_are_those_of_the_program(program: Path) -> None:
+    """An option that belongs to no exchange or stream here is refused there with one."""
+    values = {"file": "/bin/sh", "bytes": "1", "count": "1", "think": "1ms", "pattern": "w1,r1", "stream": "1@1000"}
+    for workload, base in (("exchange", ["--pattern", "w1,r1"]), ("stream", ["--stream", "1@1000"])):
+        for option, value in values.items():
+            if f"--{option}" not in base:
+                belongs = workload in schema.OPTIONS[option].workloads
+                assert program_takes(program, *base, f"--{option}", value) is belongs, (workload, option)
 
 
 def test_options_are_the_programs(program: Path) -> None:
@@ -187,10 +267,25 @@ def test_options_are_the_programs(program: Path) -> None:
     assert [option.name for option in schema.SOCKET_OPTIONS] == [option["name"] for option in told["socket_options"]]
 
 
+def test_parts_and_mechanisms_are_the_programs(program: Path) -> None:
+    answer = subprocess.run([program, "pair", "--pattern", "w1,r1", "--count", "20", "--stamps", "on", "--json", "-"],
+                            capture_output=True, timeout=30, check=True)
+    result = json.loads(answer.stdout)["result"]
+    parts = [name for name in result["split"] if isinstance(result["split"][name], dict)]
+    assert parts == [*(f"{name}_ns" for name, _ in schema.SPLIT_PARTS), "until_ack_ns"]
+    assert list(result["stalls"]["by_mechanism"]) == [name for name, _ in schema.MECHANISMS]
+
+
 def test_a_real_document_is_sound(program: Path, tmp_path: Path) -> None:
     for more in (["--family", "unix"], ["--sndbuf", "16K", "--nodelay", "on"], ["--send-with", "zerocopy"],
-                 ["--duration", "10ms", "--connections", "2"], ["--file", str(tmp_path / "missing")]):
-        source = [] if "--file" in more else ["--bytes", "256K"]
+                 ["--duration", "10ms", "--connections", "2"], ["--file", str(tmp_path / "missing")],
+                 ["--pattern", "w10,w10,r1", "--count", "20", "--stamps", "on", "--nodelay", "on"],
+                 ["--pattern", "k4(w10,r1)", "--count", "20", "--rate", "2000", "--schedule", "poisson"],
+                 ["--pattern", "w10,r1", "--count", "3", "--think", "0ms-1ms"],
+                 ["--pattern", "w10,r1", "--count", "3", "--family", "unix"],
+                 ["--stream", "100@2000", "--duration", "10ms", "--schedule", "burst:4", "--stamps", "on"],
+                 ["--stream", "100@2000", "--count", "20", "--max-p50", "1ns"]):
+        source = [] if {"--file", "--pattern", "--stream"} & set(more) else ["--bytes", "256K"]
         answer = subprocess.run([program, "pair", *source, *more, "--json", "-"], capture_output=True, timeout=30)
         made = json.loads(answer.stdout)
         VALIDATOR.validate(made)

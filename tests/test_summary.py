@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import typing
 from pathlib import Path
@@ -18,11 +19,18 @@ from harness.schema import DOCUMENT
 from harness.store import Trial
 from harness.summary import Row, SummaryError
 
-PROMISED = """trial block cell id status nodelay sndbuf_requested_bytes sndbuf_effective_bytes rcvbuf_effective_bytes
-    mss_bytes congestion family write_size_bytes send_with connections cpus wait concurrency bytes elapsed_s
+PROMISED = """trial block cell id status workload variant pattern outstanding message_size_bytes rate_per_s schedule
+    nodelay sndbuf_requested_bytes sndbuf_effective_bytes rcvbuf_effective_bytes notsent_lowat_effective_bytes
+    mss_bytes congestion family write_size_bytes send_with connections cpus wait concurrency stamps bytes elapsed_s
     goodput_bytes_per_s start_goodput_bytes_per_s rest_goodput_bytes_per_s verified latency_p50_s latency_p90_s
-    latency_p99_s latency_max_s in_write_p50_s in_flight_p50_s write_s write_blocked_s writes reads data_segments
+    latency_p99_s latency_max_s first_exchange_s latency_planned_p50_s latency_planned_p99_s lateness_p99_s
+    kept_schedule in_write_p50_s in_flight_p50_s
+    split_in_write_p50_s split_in_write_mean_s split_hold_p50_s split_hold_mean_s split_to_device_p50_s
+    split_to_device_mean_s split_to_kernel_p50_s split_to_kernel_mean_s split_wait_read_p50_s split_wait_read_mean_s
+    split_until_ack_p50_s split_until_ack_mean_s split_writes merged messages segments_per_message stalls
+    stall_mechanism stall_s write_s write_blocked_s writes reads data_segments
     bytes_per_segment retransmits cpu_sender_s cpu_receiver_s""".split()
+FIXTURES = Path(__file__).resolve().parent / "fixtures"
 
 
 def trial(document: dict[str, Any], block: int = 1) -> Trial:
@@ -78,6 +86,66 @@ def test_every_column_reads_what_it_is_named_after(document: dict[str, Any]) -> 
     assert [row.in_write_p50_s, row.in_flight_p50_s] == [11, 21]
     assert [getattr(row, name.replace("_ns", "_s")) for name in numbers] == list(range(100, 100 + len(numbers)))
     assert [row.goodput_bytes_per_s, row.start_goodput_bytes_per_s, row.rest_goodput_bytes_per_s] == [1.5, 2.5, 3.5]
+
+
+def stored(name: str) -> dict[str, Any]:
+    """A real document among the fixtures."""
+    document: dict[str, Any] = json.loads((FIXTURES / f"document-{name}.json").read_text(encoding="utf-8"))
+    return document
+
+
+def test_the_row_of_an_exchange() -> None:
+    document = stored("exchange")
+    result = document["result"]
+    row = summary.row(Trial("b0-c0", 0, 0, 0, "variant=Nagle", {"variant": "Nagle"}, 1.3, document))
+    assert (row.workload, row.variant, row.pattern, row.outstanding) == ("exchange", "Nagle", "w100,w400,r1", 1)
+    assert (row.messages, row.segments_per_message, row.stamps, row.nodelay) == (30, 2, "on", "off")
+    assert (row.message_size_bytes, row.rate_per_s, row.schedule, row.write_size_bytes) == (None,) * 4
+    assert row.first_exchange_s == result["first_exchanges_ns"][0] / 1e9 < 0.001, "the first one does not stall"
+    assert row.latency_p50_s is not None and row.latency_p50_s > 0.03, "the others do"
+    assert (row.stalls, row.stall_mechanism) == (29, "nagle_delayed_ack")
+    assert row.stall_s == result["stalls"]["time_ns"] / 1e9
+    assert (row.latency_planned_p50_s, row.lateness_p99_s, row.kept_schedule) == (None, None, None)
+
+
+def test_the_row_of_a_stream() -> None:
+    document = stored("stream")
+    result = document["result"]
+    row = summary.row(trial(document))
+    assert (row.workload, row.message_size_bytes, row.rate_per_s, row.schedule) == ("stream", 200, 5000, "burst")
+    assert (row.variant, row.pattern, row.outstanding, row.first_exchange_s) == (None,) * 4
+    assert row.kept_schedule is result["schedule"]["kept"]
+    assert row.latency_planned_p50_s == result["schedule"]["latency_planned_ns"]["p50"] / 1e9
+    assert row.latency_planned_p99_s == result["schedule"]["latency_planned_ns"]["p99"] / 1e9
+    assert row.lateness_p99_s == result["schedule"]["lateness_ns"]["p99"] / 1e9
+    assert (row.merged, row.split_writes) == (result["split"]["merged"], result["split"]["writes"])
+    assert (row.stalls, row.stall_mechanism, row.stall_s) == (0, None, 0.0), "no stall is 0, and has no mechanism"
+
+
+def test_the_parts_of_the_split_are_those_of_the_document() -> None:
+    """Each part is given its own numbers, so that no two can be mixed up; together they make the latency."""
+    document = stored("exchange")
+    parts = [*(name for name, _ in schema.SPLIT_PARTS), "until_ack"]
+    for place, name in enumerate(parts, 1):
+        document["result"]["split"][f"{name}_ns"] |= {"p50": place * 1e9, "mean": (place + 10) * 1e9}
+    row = summary.row(trial(document))
+    assert [getattr(row, f"split_{name}_p50_s") for name in parts] == [1, 2, 3, 4, 5, 6]
+    assert [getattr(row, f"split_{name}_mean_s") for name in parts] == [11, 12, 13, 14, 15, 16]
+
+
+def test_the_chief_mechanism_is_the_most_frequent(document: dict[str, Any]) -> None:
+    counts = document["result"]["stalls"]["by_mechanism"]
+    assert summary.row(trial(document)).stall_mechanism is None
+    counts |= {"corked": 2, "reader_late": 3, "unknown": 1}
+    assert summary.row(trial(document)).stall_mechanism == "reader_late"
+
+
+def test_an_exchange_too_short_for_a_latency_has_none() -> None:
+    document = stored("exchange")
+    document["result"] |= {"latency_ns": None, "first_exchanges_ns": [], "split": None, "stalls": None}
+    row = summary.row(trial(document))
+    assert (row.latency_p50_s, row.first_exchange_s, row.split_hold_p50_s, row.merged, row.stalls, row.stall_mechanism,
+            row.stall_s) == (None,) * 7
 
 
 def test_a_zero_is_a_value_and_null_is_none(document: dict[str, Any]) -> None:
@@ -144,7 +212,8 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     for text, said in (("", "not a summary"), ("# schema tinygram-summary/2\n", "not a summary"),
                        ("# schema tinygram-summary/1\ntrial\tblock\n", "other columns"),
                        ("# schema tinygram-summary/1\n" + "\t".join(PROMISED) + "\nb0-c0\n", "is damaged"),
-                       ("# schema tinygram-summary/1\n" + "\t".join(PROMISED) + "\n" + "x\t" * 38 + "x\n", "damaged")):
+                       ("# schema tinygram-summary/1\n" + "\t".join(PROMISED) + "\n"
+                        + "x\t" * (len(PROMISED) - 1) + "x\n", "damaged")):
         path.write_text(text)
         with pytest.raises(SummaryError, match=said):
             summary.read_tsv(path)
