@@ -324,6 +324,47 @@ def test_an_experiment_with_the_program_itself(program: Path, toml: Toml, result
         assert header[0] == "# tinygram events 1"
 
 
+def test_an_experiment_of_exchanges_with_the_program_itself(program: Path, tmp_path: Path, results: Path) -> None:
+    """Variants, places and stamps reach the program, and their numbers come back into the rows."""
+    path = tmp_path / "exchanges.toml"
+    path.write_text("""# Why: to see variants run.
+question = "Which?"
+events = "all"
+[workload]
+name = "exchange"
+count = 20
+[setting]
+stamps = "on"
+[[variant]]
+name = "NODELAY"
+pattern = "w100,w{body},r1"
+nodelay = "on"
+[[variant]]
+name = "writev"
+pattern = "v100+{body},r1"
+[factors]
+body = ["400", "600"]
+[repeat]
+blocks = 1
+""")
+    schema = json.loads((ROOT / "harness" / "tinygram-1.schema.json").read_text())
+    assert cli.main(["run", str(path), "--tool", str(program), "--results", str(results), "--no-report"]) == 0
+    run = store.read(only_run(results))
+    found = {row.id: row for row in summary.rows(run.trials)}
+    assert set(found) == {f"variant={variant},body={body}" for variant in ("NODELAY", "writev") for body in (400, 600)}
+    for trial in run.trials:
+        jsonschema.validate(trial.document, schema)
+        row = found[trial.id]
+        assert (row.workload, row.variant, row.messages, row.stamps) == ("exchange", trial.levels["variant"], 20, "on")
+        assert row.bytes == 20 * (100 + int(trial.levels["body"]))
+        assert row.writes == row.split_writes == (20 if row.variant == "writev" else 40)
+        assert row.segments_per_message == (1 if row.variant == "writev" else 2), "lock step: these counts are exact"
+        assert row.latency_p50_s is not None and row.first_exchange_s is not None and row.split_hold_p50_s is not None
+        kinds = {line.split("\t")[2] for line in
+                 (run.folder / "events" / f"{trial.trial}.tsv").read_text().splitlines() if line[0] != "#"}
+        assert {"write", "exchange", "sched", "device", "ack", "arrive", "read"} <= kinds
+
+
 def test_an_interruption_leaves_no_process(program: Path, toml: Toml, results: Path) -> None:
     path = toml(("10ms", "10s"))
     process = subprocess.Popen([sys.executable, "-m", "harness", "run", str(path), "--tool", str(program),
