@@ -381,9 +381,26 @@ send_step(struct sending *sending, uint64_t units)
     return STEP_MORE;
 }
 
+/* A receiver that speaks first cannot know that there will be no further exchange: what it says at the beginning of one
+ * is read and not counted, or it could not end. */
+static void
+read_last_words(struct sending *sending)
+{
+    const struct pattern *pattern = &sending->config->pattern;
+    const struct half account = sending->half;
+
+    for (uint64_t i = 0; i < pattern->count && pattern->item[i].kind == PATTERN_REPLY; i++)
+        if (read_reply(sending, pattern->item[i].value) != 1)
+            break;
+    err_clear();
+    sending->half = account;
+}
+
 static int
 send_finish(struct sending *sending)
 {
+    if (sending->exchange->begun == sending->units_done)
+        read_last_words(sending);
     if (sending->config->stamps)
         stamps_collect_to_end(sending->fd, &sending->stamps, sending->half.bytes, clock_deadline_ns(NS_PER_S));
     half_count_events(&sending->half, &sending->writes, &sending->samples);
