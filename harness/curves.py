@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from harness.panels import Cell, Points, Table, buffer_factors, latency_curves
+from harness.panels import CURVES, PANELS_MAX, Cell, PanelError, Points, Table, buffer_factors, latency_curves
 from harness.parts import Line, lines, row_factors
-from harness.pattern import mss_text, pattern_of, remedies, request_text
+from harness.pattern import mss_text, remedies
 
-PANELS_MOST: Final = 12
+SERIES_MOST: Final = 8
 
 
 def curve_factors(factors: Sequence[str]) -> Sequence[str]:
@@ -22,35 +22,39 @@ def _is_transfer(points: Points) -> bool:
     return all(point.trial.document["workload"]["name"] == "transfer" for point in points)
 
 
-def _title(line: Line, several_mss: bool) -> str:
-    document = line.points[0].trial.document
-    request, _, _ = request_text(document).partition(", reply")
-    outstanding = pattern_of(document)
-    return ", ".join(filter(None, (
-        ": ".join(filter(None, (request, remedies(document, nodelay=False)))),
-        f"{outstanding.outstanding} at once" if outstanding is not None and outstanding.outstanding > 1 else "",
-        mss_text(document) if several_mss else "")))
+def _panel(line: Line) -> str:
+    return line.heading.replace(", reply", "; reply").partition(";")[0] + (
+        f", {mss}" if (mss := mss_text(line.points[0].trial.document)) else "")
+
+
+def _alone(line: Line) -> str:
+    """The title of a line that has a panel for itself and for what differs from it in NODELAY alone."""
+    told = remedies(line.points[0].trial.document, nodelay=False)
+    return f"{_panel(line)}: {told}" if told else _panel(line)
 
 
 def _curves(points: Points, whole: bool) -> Table | None:
-    """A panel a setting but for NODELAY, which is the colour. whole: with the latest of all, the quantile 1."""
+    """A panel a request with a colour a setting; where there are too many colours, a panel a setting, as NODELAY is on
+    and off. whole: with the latest of all, the quantile 1."""
     found = lines(points)
-    several = len({mss_text(line.points[0].trial.document) for line in found}) > 1
-    titles = list(dict.fromkeys(_title(line, several) for line in found))[:PANELS_MOST]
+    together = len({line.label for line in found}) <= SERIES_MOST
+    titles = list(dict.fromkeys(map(_panel if together else _alone, found)))
+    if len(titles) > PANELS_MAX:
+        raise PanelError(f"a chart of {len(titles)} panels cannot be read: give the experiment fewer levels.")
     rows: list[tuple[Cell, ...]] = []
     drawn = []
-    for line in sorted(found, key=lambda line: str(line.points[0].row.nodelay)):
-        title = _title(line, several)
+    for line in found:
+        title = _panel(line) if together else _alone(line)
         for point in line.points:
             latency = point.trial.document["result"]["latency_ns"]
-            if title not in titles or latency is None or not latency["curve"]:
+            if latency is None or not latency["curve"]:
                 continue
-            rows += [(titles.index(title) + 1, title, point.row.nodelay or "none", quantile, ns / 1e9, point.row.trial)
+            series = line.label if together else point.row.nodelay or "none"
+            rows += [(titles.index(title) + 1, title, series, quantile, ns / 1e9, point.row.trial)
                      for quantile, ns in latency["curve"] if whole or quantile < 1.0]
             rows.append(())
             drawn.append(point)
-    columns = ("panel", "panel_title", "nodelay", "quantile", "latency_s", "trial")
-    return Table(columns, tuple(rows), tuple(drawn)) if drawn else None
+    return Table(CURVES, tuple(rows), tuple(drawn)) if drawn else None
 
 
 def percentiles(points: Points, factors: Sequence[str]) -> Table | None:

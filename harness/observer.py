@@ -39,4 +39,5 @@ def ratios(line: Line, measure: Measure) -> list[tuple[float, Point]]:
 
 def observer(points: Points, factors: Sequence[str]) -> Table | None:
     """The table of plots/observer.gp; None where stamps do not vary."""
-    return dots(lines(points), MEASURES, ratios)
+    table = dots(lines(points), MEASURES, ratios)
+    return table and Table(table.columns, table.rows, tuple(points))

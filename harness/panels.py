@@ -20,6 +20,7 @@ from harness.store import Trial
 from harness.summary import Row
 
 PANELS_MAX: Final = 48
+CURVES: Final = ("panel", "panel_title", "series", "quantile", "latency_s", "trial")
 
 Cell = str | int | float | None
 
@@ -304,8 +305,7 @@ def latency_curves(points: Points, factors: Sequence[str]) -> Table | None:
             rows += [(number, title, point.row.nodelay or "none", q, ns / 1e9, point.row.trial) for q, ns in curve]
             rows.append(())
             drawn.append(point)
-    columns = ("panel", "panel_title", "nodelay", "quantile", "latency_s", "trial")
-    return Table(columns, tuple(rows), tuple(drawn)) if rows else None
+    return Table(CURVES, tuple(rows), tuple(drawn)) if rows else None
 
 
 def ratios(points: Points, factors: Sequence[str]) -> Table | None:

@@ -18,6 +18,7 @@ from harness.pattern import mss_text, pattern_of, remedies, request_text
 PARTS: Final = (("in_write_ns", "inside write()"), ("hold_ns", "held back by TCP"), ("to_device_ns", "to the device"),
                 ("to_kernel_ns", "to the receiving kernel"), ("wait_read_ns", "waiting for read()"))
 HELD_NS: Final = 5000.0
+FEW: Final = 0.1
 ZOOM: Final = 4.0
 ROW_FACTORS: Final = ("variant", "pattern", "stream", "body", "size", "outstanding", "rate", "nodelay", "send-nodelay",
                       "cork", "rearm-quickack", "quickack", "recv-quickack", "mss", "family", "write-size")
@@ -108,13 +109,32 @@ def bars(split: Mapping[str, Any] | None) -> list[Bar]:
     """One bar where all writes of a trial were held or none was, else two; none without kernel timestamps."""
     if not split or any(not split.get(name) for name, _ in PARTS):
         return []
-    hold = split["hold_ns"]["curve"]
-    border = held_from(hold)
-    others = {name: split[name]["p50"] for name, _ in PARTS}
-    kinds = [(False, border, border / 2), (True, 1 - border, (1 + border) / 2)]
-    return [Bar(held, share, tuple(float(at_quantile(hold, middle) if name == "hold_ns" else others[name])
-                                   for name, _ in PARTS))
-            for held, share, middle in kinds if share > 0.02]
+    border = held_from(split["hold_ns"]["curve"])
+    if border >= 1 - FEW or border <= FEW:
+        return [whole_bar(split, held=border <= FEW)]
+    return [_bar(split, True, 1 - border, (1 + border) / 2), _bar(split, False, border, border / 2)]
+
+
+def whole_bar(split: Mapping[str, Any], held: bool = False) -> Bar:
+    """The median write of a trial."""
+    return _bar(split, held, 1.0, 0.5)
+
+
+def _bar(split: Mapping[str, Any], held: bool, share: float, middle: float) -> Bar:
+    """middle: the quantile of the hold that stands for these writes; the other parts are those of the median write."""
+    return Bar(held, share, tuple(
+        float(at_quantile(split[name]["curve"], middle) if name == "hold_ns" else split[name]["p50"])
+        for name, _ in PARTS))
+
+
+def _line_bars(line: Line) -> list[list[tuple[Point, Bar]]]:
+    """The bars of a row's trials, those that were held first; one a trial where most trials have one."""
+    split = [(point, bars(point.trial.document["result"].get("split"))) for point in line.points]
+    split = [(point, found) for point, found in split if found]
+    double = [(point, found) for point, found in split if len(found) == 2]
+    if 2 * len(double) <= len(split):
+        return [[(point, whole_bar(point.trial.document["result"]["split"])) for point, _ in split]] if split else []
+    return [[(point, bar) for point, found in split for bar in found if bar.held == held] for held in (True, False)]
 
 
 def split_bars(points: Points, factors: Sequence[str]) -> Table | None:
@@ -129,21 +149,15 @@ def split_bars(points: Points, factors: Sequence[str]) -> Table | None:
     small: list[float] = []
     place, heading, empty = 0.0, None, True
     for line in lines(points):
-        split = [(point, bar) for point in line.points
-                 for bar in bars(point.trial.document["result"].get("split"))]
-        if not split:
-            continue
-        if line.heading != heading:
+        groups = _line_bars(line)
+        if groups and line.heading != heading:
             place += 1.0 if empty else 1.4
             rows.append(("heading", place, line.heading, None, None, None, None))
             heading, empty = line.heading, False
-        for held in (True, False):
-            group = [(point, bar) for point, bar in split if bar.held == held]
-            if not group:
-                continue
+        for group in groups:
             place += 1
             share = median(bar.share for _, bar in group)
-            mode = f": {'held' if held else 'not held'}, {100 * share:.0f} %" if share <= 0.98 else ""
+            mode = (f": {'held' if group[0][1].held else 'not held'}, {100 * share:.0f} %" if len(groups) == 2 else "")
             rows.append(("row", place, line.label + mode, None, None, None, None))
             start = 0.0
             middles = [median(bar.parts[index] for _, bar in group) / 1e9 for index in range(len(PARTS))]
@@ -155,7 +169,7 @@ def split_bars(points: Points, factors: Sequence[str]) -> Table | None:
             for point, bar in group:
                 rows.append(("trial", place, None, None, None, sum(bar.parts) / 1e9, point.row.trial))
                 totals.append(sum(bar.parts) / 1e9)
-        drawn += line.points
+        drawn += line.points if groups else ()
     if not drawn:
         return None
     reach, near = max(totals) * 1.08, max(small) * 1.35

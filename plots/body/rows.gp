@@ -2,7 +2,7 @@
 # columns: kind panel place label unit modes low high value
 # The script sets RATIO: 1 where 1 means no difference, 0 where the axis begins at 0 or, over more than a factor of 20,
 # is logarithmic.
-LABELS = 210.0
+LABELS = 262.0
 LINE = 24.0
 GAP = 26.0
 panels = 0
@@ -60,7 +60,7 @@ do for [p = 1:panels] {
         } else {
             begin = 0
             set xrange [begin:high[p] * 1.1]
-            step = nice(high[p] * 1.1 / 4)
+            step = nice(high[p] * 1.1 / (panels > 3 ? 3 : 4))
             do for [k = 0:5] { set xtics add (k == 0 ? "0" : text(k * step, unit[p]) k * step) }
         }
     }
