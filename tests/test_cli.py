@@ -349,7 +349,7 @@ blocks = 1
 """)
     schema = json.loads((ROOT / "harness" / "tinygram-1.schema.json").read_text())
     assert cli.main(["run", str(path), "--tool", str(program), "--results", str(results), "--no-report"]) == 0
-    run = store.read(only_run(results))
+    run = store.read(only_run(results, "exchanges"))
     found = {row.id: row for row in summary.rows(run.trials)}
     assert set(found) == {f"variant={variant},body={body}" for variant in ("NODELAY", "writev") for body in (400, 600)}
     for trial in run.trials:
