@@ -23,7 +23,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness import answer, chart, store, summary
+from harness import advice, chart, store, summary
 from harness.answer import (CHANCE, EFFECT, LATE, LATENCY, Answer, blocked_share, bytes_text, cell_name, level_text,
                             percent_text, rate_text, split, time_text, values)
 from harness.panels import GOODPUT, SEGMENT, Measure, Point, Points, factor_head, size_text
@@ -260,7 +260,7 @@ def section(run: Run, out_dir: Path, anchor: str) -> Section:
     drawn = {chart.kind_of(each) for each in charts}
     return Section(
         anchor=anchor, name=run.experiment.name, factors=tuple(factors), question=run.experiment.question,
-        why=run.experiment.why, answer=answer.answer(run.experiment, points), pictures=tuple(pictures),
+        why=run.experiment.why, answer=advice.answer(run.experiment, points), pictures=tuple(pictures),
         missing_charts=tuple(spec.title for spec in run.experiment.charts if spec.name not in drawn),
         table=table(points, factors), folder=quote(os.path.relpath(run.folder, out_dir)),
         count=_count(run, points, factors), notes=notes(run, points, factors), failures=_failures(run),

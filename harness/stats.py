@@ -62,3 +62,12 @@ def chance(wins: float, sides: Sequence[tuple[int, int]]) -> float:
     top = len(found) - 1
     far = math.ceil(min(wins, top - wins))
     return min(1.0, 2 * math.fsum(found[:far + 1]))
+
+
+def sign_chance(ups: float, pairs: int) -> float:
+    """Two-sided probability that pairs without a difference go up, or down, as one-sidedly.
+
+    ups: pairs that went up (one without a change is half). Exact. Source: the sign test (Arbuthnott, 1710).
+    """
+    far = math.floor(min(ups, pairs - ups))
+    return min(1.0, 2 * sum(math.comb(pairs, k) for k in range(far + 1)) / 2 ** pairs)
