@@ -430,6 +430,14 @@ next_stretch(struct receiving *receiving)
     } while (receiving->item != 0 && pattern->item[receiving->item].kind != PATTERN_REPLY);
 }
 
+/* Goes on when a stretch is complete, at once: who polls must know whether a read or a write comes next. */
+static void
+begin_stretch(struct receiving *receiving)
+{
+    while (receiving->missing == 0)
+        next_stretch(receiving);
+}
+
 static int
 receive_prepare(struct receiving *receiving)
 {
@@ -441,7 +449,7 @@ receive_prepare(struct receiving *receiving)
     receiving->reply = calloc(1, (size_t)sum.reply_bytes);
     if (receiving->reply == NULL)
         return err_set(STATUS_REFUSED, "receiver: no memory for replies of %" PRIu64 " bytes", sum.reply_bytes);
-    next_stretch(receiving); /* who polls must know whether it reads or writes first */
+    begin_stretch(receiving);
     return sink_open(&receiving->plan->sink, &receiving->sink);
 }
 
@@ -509,11 +517,10 @@ receive_step(struct receiving *receiving, uint64_t units)
     unsigned tries = 0;
 
     for (; units > 0; units--) {
-        while (receiving->missing == 0)
-            next_stretch(receiving);
         enum step step = receiving->replying ? write_reply(receiving, &tries) : read_request(receiving, &tries);
         if (step != STEP_MORE)
             return step;
+        begin_stretch(receiving);
     }
     return STEP_MORE;
 }
