@@ -17,19 +17,19 @@ struct choice {
     int value;
 };
 
-static const struct choice send_with_choices[] = {{"write", SEND_WRITE},       {"writev", SEND_WRITEV},
-                                                  {"sendmsg", SEND_SENDMSG},   {"sendfile", SEND_SENDFILE},
-                                                  {"splice", SEND_SPLICE},     {"zerocopy", SEND_ZEROCOPY},
+static const struct choice send_with_choices[] = {{"write", SEND_WRITE},
+                                                  {"writev", SEND_WRITEV},
+                                                  {"sendmsg", SEND_SENDMSG},
+                                                  {"sendfile", SEND_SENDFILE},
+                                                  {"splice", SEND_SPLICE},
+                                                  {"zerocopy", SEND_ZEROCOPY},
                                                   {NULL, 0}};
 static const struct choice family_choices[] = {{"inet", AF_INET}, {"inet6", AF_INET6}, {"unix", AF_UNIX}, {NULL, 0}};
 static const struct choice wait_choices[] = {{"block", WAIT_BLOCK}, {"spin", WAIT_SPIN}, {NULL, 0}};
 static const struct choice concurrency_choices[] = {
     {"fork", CONCURRENCY_FORK}, {"poll", CONCURRENCY_POLL}, {"thread", CONCURRENCY_THREAD}, {NULL, 0}};
-static const struct choice verify_choices[] = {{"auto", VERIFY_AUTO},
-                                               {"full", VERIFY_FULL},
-                                               {"sampled", VERIFY_SAMPLED},
-                                               {"off", VERIFY_OFF},
-                                               {NULL, 0}};
+static const struct choice verify_choices[] = {
+    {"auto", VERIFY_AUTO}, {"full", VERIFY_FULL}, {"sampled", VERIFY_SAMPLED}, {"off", VERIFY_OFF}, {NULL, 0}};
 
 static int
 parse_choice(const char *text, const struct choice *choices, void *field)
@@ -255,8 +255,11 @@ args_choice(const char *name, int value)
     static const struct {
         const char *name;
         const struct choice *choices;
-    } lists[] = {{"send-with", send_with_choices}, {"family", family_choices},           {"wait", wait_choices},
-                 {"verify", verify_choices},       {"concurrency", concurrency_choices}};
+    } lists[] = {{"send-with", send_with_choices},
+                 {"family", family_choices},
+                 {"wait", wait_choices},
+                 {"verify", verify_choices},
+                 {"concurrency", concurrency_choices}};
 
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         for (const struct choice *choice = lists[i].choices; strcmp(lists[i].name, name) == 0 && choice->word; choice++)

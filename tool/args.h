@@ -21,9 +21,9 @@ enum command {
 
 /* A row: how a value is read is the parser's affair; the rest is for people. */
 struct args_row {
-    const char *name;  /* without dashes */
-    const char *value; /* what stands behind it in the help; NULL: it takes none */
-    const char *group; /* workload, setting, output, receiver */
+    const char *name;     /* without dashes */
+    const char *value;    /* what stands behind it in the help; NULL: it takes none */
+    const char *group;    /* workload, setting, output, receiver */
     const char *fallback; /* default, as it would be typed; NULL: none */
     unsigned commands;
     int (*parse)(const char *text, void *field);

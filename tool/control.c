@@ -7,12 +7,12 @@
 #include "control.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <netinet/in.h>
 
 #include "clock.h"
 #include "interrupt.h"
@@ -266,9 +266,9 @@ code_sample(struct codec *codec, void *message)
 
 /* Order of enum wire_type. */
 static void (*const coders[WIRE_TYPES])(struct codec *, void *) = {
-    [WIRE_HELLO] = code_hello,   [WIRE_WELCOME] = code_reply, [WIRE_OPEN] = code_open,
-    [WIRE_READY] = code_reply,   [WIRE_FINISH] = code_finish, [WIRE_HALF] = code_half,
-    [WIRE_READS] = code_reads,   [WIRE_SAMPLE] = code_sample, [WIRE_DONE] = code_reply,
+    [WIRE_HELLO] = code_hello, [WIRE_WELCOME] = code_reply, [WIRE_OPEN] = code_open,
+    [WIRE_READY] = code_reply, [WIRE_FINISH] = code_finish, [WIRE_HALF] = code_half,
+    [WIRE_READS] = code_reads, [WIRE_SAMPLE] = code_sample, [WIRE_DONE] = code_reply,
 };
 
 /* A message of any type, for measuring: its content does not matter. */

@@ -55,8 +55,8 @@ struct wire_hello {
     uint64_t events_max;
     uint64_t sample_every_ns; /* MISSING: no samples */
     uint64_t timeout_ns;
-    uint64_t cpu;          /* to pin the receiver to; MISSING: anywhere */
-    uint64_t boot_high;    /* of the kernel's boot_id: one clock or two? */
+    uint64_t cpu;       /* to pin the receiver to; MISSING: anywhere */
+    uint64_t boot_high; /* of the kernel's boot_id: one clock or two? */
     uint64_t boot_low;
     struct sockopt_values receiver; /* requested */
 };
@@ -64,9 +64,9 @@ struct wire_hello {
 /* WELCOME, READY and DONE: how the receiver fares. `text` is its sentence when status is not 0. */
 struct wire_reply {
     uint64_t status;
-    uint64_t same_clock;      /* WELCOME: both ends run under one kernel */
-    struct endpoint data;     /* WELCOME: connect here */
-    uint64_t interrupted;     /* DONE */
+    uint64_t same_clock;  /* WELCOME: both ends run under one kernel */
+    struct endpoint data; /* WELCOME: connect here */
+    uint64_t interrupted; /* DONE */
     char text[ERR_TEXT_BYTES];
 };
 

@@ -90,8 +90,10 @@ cpus_choose(struct cpus *cpus)
             sibling = cpu;
     }
     if (sibling == CPU_ANY)
-        return err_set(STATUS_REFUSED, "--cpus split needs two CPUs and this process may use only CPU %d; "
-                                       "use --cpus same", first);
+        return err_set(STATUS_REFUSED,
+                       "--cpus split needs two CPUs and this process may use only CPU %d; "
+                       "use --cpus same",
+                       first);
     cpus->receiver = sibling;
     return 0;
 }
@@ -131,13 +133,16 @@ read_counts(struct usage *usage)
 {
     struct rusage resources;
     char text[96];
-    uint64_t on_cpu_ns, waited_ns;
+    char *rest;
 
     usage->run_queue_ns = MISSING;
     usage->switches = MISSING;
-    if (system_read_text("/proc/thread-self/schedstat", text, sizeof text) == 0 &&
-        sscanf(text, "%" SCNu64 " %" SCNu64, &on_cpu_ns, &waited_ns) == 2)
-        usage->run_queue_ns = waited_ns;
+    /* three numbers: time on a CPU, time in the run queue, slices */
+    if (system_read_text("/proc/thread-self/schedstat", text, sizeof text) == 0) {
+        strtoumax(text, &rest, 10);
+        if (*rest == ' ')
+            usage->run_queue_ns = (uint64_t)strtoumax(rest, NULL, 10);
+    }
     if (getrusage(RUSAGE_THREAD, &resources) == 0)
         usage->switches = (uint64_t)resources.ru_nvcsw;
 }

@@ -13,10 +13,10 @@
 /* Exit statuses; scripts rely on them. */
 enum status {
     STATUS_DONE = 0,
-    STATUS_USAGE = 2,       /* an argument is wrong */
-    STATUS_REFUSED = 3,     /* the system refused: an option without effect, no permission, no space, ... */
-    STATUS_FAILED = 4,      /* the transfer failed, or its content differs */
-    STATUS_LIMIT = 5,       /* a limit given on the command line was passed */
+    STATUS_USAGE = 2,        /* an argument is wrong */
+    STATUS_REFUSED = 3,      /* the system refused: an option without effect, no permission, no space, ... */
+    STATUS_FAILED = 4,       /* the transfer failed, or its content differs */
+    STATUS_LIMIT = 5,        /* a limit given on the command line was passed */
     STATUS_INTERRUPTED = 130 /* SIGINT or SIGTERM; the result is partial and marked so */
 };
 

@@ -17,8 +17,8 @@ event_log_prepare(struct event_log *log, size_t entry_bytes, size_t capacity, si
         return 0;
     if (capacity > SIZE_MAX / entry_bytes)
         return err_set(STATUS_USAGE, "an event log of %zu entries does not fit into memory", capacity);
-    void *memory = mmap(NULL, capacity * entry_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
-                        -1, 0);
+    void *memory =
+        mmap(NULL, capacity * entry_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return err_system(errno, "no memory for an event log of %zu entries; lower --events-max", capacity);
     log->entry = memory;

@@ -386,10 +386,11 @@ record_write_events(FILE *stream, const struct trial *trial)
 
     for (uint64_t i = 0; i < trial->connections; i++)
         begin_ns = clock_earlier_ns(begin_ns, trial->sender[i].half.first_ns);
-    fprintf(stream, "# tinygram events 1\n"
-                    "# times: ns of CLOCK_MONOTONIC since the first write; offset_bytes: bytes of the connection so far\n"
-                    "# write: time_ns before and end_ns after the sending call; read and tcp_info: time_ns after the call\n"
-                    "end\tconnection\tkind\ttime_ns\tend_ns\toffset_bytes");
+    fprintf(stream,
+            "# tinygram events 1\n"
+            "# times: ns of CLOCK_MONOTONIC since the first write; offset_bytes: bytes of the connection so far\n"
+            "# write: time_ns before and end_ns after the sending call; read and tcp_info: time_ns after the call\n"
+            "end\tconnection\tkind\ttime_ns\tend_ns\toffset_bytes");
     for (int field = 0; samples && field < tcpinfo_count(); field++)
         fprintf(stream, "\t%s", tcpinfo_name(field));
     fputc('\n', stream);

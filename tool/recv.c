@@ -199,7 +199,7 @@ remove_name(const struct endpoint *bound)
 enum status
 recv_main(const struct config *config)
 {
-    struct endpoint bound;
+    struct endpoint bound = {.len = 0};
     int listener = -1;
     enum status status;
 

@@ -143,8 +143,8 @@ join_all(const struct trial *trial, struct result *result)
 
     for (uint64_t i = 0; trial->sender != NULL && trial->same_clock && i < trial->connections; i++)
         room += trial->sender[i].events.count;
-    uint64_t *durations = room > 0 && room < SIZE_MAX / (3 * sizeof *durations) ? malloc(3 * room * sizeof *durations)
-                                                                              : NULL;
+    uint64_t *durations =
+        room > 0 && room < SIZE_MAX / (3 * sizeof *durations) ? malloc(3 * room * sizeof *durations) : NULL;
     for (uint64_t i = 0; durations != NULL && i < trial->connections; i++)
         count += result_join(&trial->sender[i].events, &trial->receiver[i].events, durations + count,
                              durations + room + count, durations + 2 * room + count);
@@ -210,8 +210,7 @@ result_of(const struct trial *trial, struct result *result)
     result->acks_received = sum_info(trial, trial->sender, "segs_in");
     result->retransmits = sum_info(trial, trial->sender, "total_retrans");
     bool divides = result->data_segments != MISSING && result->data_segments > 0 && result->whole.bytes != MISSING;
-    result->bytes_per_segment =
-        divides ? (double)result->whole.bytes / (double)result->data_segments : (double)NAN;
+    result->bytes_per_segment = divides ? (double)result->whole.bytes / (double)result->data_segments : (double)NAN;
 
     result->writes_recorded = SUM(trial, sender, events_recorded);
     result->writes_dropped = SUM(trial, sender, events_dropped);

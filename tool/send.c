@@ -238,7 +238,8 @@ collect_reads(struct sender *sender, struct end *end, uint64_t index)
     reads = end->events.entry;
     while (end->events.count < end->half.events_recorded) {
         size_t left = (size_t)end->half.events_recorded - end->events.count;
-        if (control_receive(sender->control, &sender->in, WIRE_READS, &message, clock_deadline_ns(REPORT_LIMIT_NS)) != 0)
+        if (control_receive(sender->control, &sender->in, WIRE_READS, &message, clock_deadline_ns(REPORT_LIMIT_NS)) !=
+            0)
             return err_context("receiver");
         if (message.index != index || message.count == 0 || message.count > WIRE_READS_EACH || message.count > left)
             return err_set(STATUS_FAILED, "receiver: it sent events out of order");
@@ -393,10 +394,8 @@ note_interruption(struct trial *trial)
 enum status
 send_trial(const struct config *config, const char *role, const struct endpoint *control)
 {
-    struct sender sender = {.config = config,
-                            .control = -1,
-                            .source = {.fd = -1},
-                            .deadline_ns = clock_deadline_ns(config->timeout_ns)};
+    struct sender sender = {
+        .config = config, .control = -1, .source = {.fd = -1}, .deadline_ns = clock_deadline_ns(config->timeout_ns)};
     struct trial *trial = &sender.trial;
 
     *trial = (struct trial){.role = role,

@@ -70,7 +70,7 @@ struct session {
     uint64_t announced, accepted, ended_count, finished;
     struct report_cursor cursor;
 
-    int status;     /* the outcome, an exit status */
+    int status; /* the outcome, an exit status */
     bool interrupted;
     bool reported; /* DONE left in full */
     char text[ERR_TEXT_BYTES];

@@ -52,10 +52,10 @@ show_option(FILE *stream, const struct trial *trial, enum sockopt option)
     const char *effect = row->kind == SOCKOPT_TEXT      ? found->text
                          : row->kind == SOCKOPT_BOOLEAN ? (found->number ? "on" : "off")
                                                         : count(text[0], found->number);
-    const char *request = !asked->known                   ? "auto"
-                          : row->kind == SOCKOPT_TEXT      ? asked->text
+    const char *request = !asked->known                  ? "auto"
+                          : row->kind == SOCKOPT_TEXT    ? asked->text
                           : row->kind == SOCKOPT_BOOLEAN ? (asked->number ? "on" : "off")
-                                                          : count(text[1], asked->number);
+                                                         : count(text[1], asked->number);
     fprintf(stream, "  %-18s %s in effect (asked: %s)\n", row->kernel_name, effect, request);
 }
 

@@ -258,8 +258,8 @@ refuse(int option, const struct sockopt_value *value, int code, const char *end)
 
     if (option == SOCKOPT_CONGESTION && code == ENOENT &&
         system_read_text("/proc/sys/net/ipv4/tcp_available_congestion_control", list, sizeof list) == 0)
-        return err_set(STATUS_REFUSED, "%s: the kernel has no congestion control '%s'; available: %s", end,
-                       value->text, list);
+        return err_set(STATUS_REFUSED, "%s: the kernel has no congestion control '%s'; available: %s", end, value->text,
+                       list);
     if (row->kind == SOCKOPT_TEXT)
         return err_system(code, "%s: %s '%s' was refused", end, row->kernel_name, value->text);
     return err_system(code, "%s: %s %" PRIu64 " was refused", end, row->kernel_name, value->number);
@@ -322,8 +322,7 @@ without_effect(int option, uint64_t asked, uint64_t found, const char *end)
         return err_set(STATUS_REFUSED, "%s: %s %" PRIu64 " did not take effect, %" PRIu64 " is: %s", end,
                        row->row.kernel_name, asked, found, row->cause);
 
-    const char *path =
-        option == SOCKOPT_SNDBUF ? "/proc/sys/net/core/wmem_max" : "/proc/sys/net/core/rmem_max";
+    const char *path = option == SOCKOPT_SNDBUF ? "/proc/sys/net/core/wmem_max" : "/proc/sys/net/core/rmem_max";
     char limit[64];
     if (system_read_text(path, limit, sizeof limit) != 0)
         snprintf(limit, sizeof limit, "unknown");

@@ -17,7 +17,10 @@ struct field {
     size_t size;
 };
 
-#define FIELD(name, member) {name, offsetof(struct tcp_info, member), sizeof(((struct tcp_info *)0)->member)}
+#define FIELD(name, member)                                                                                            \
+    {                                                                                                                  \
+        name, offsetof(struct tcp_info, member), sizeof(((struct tcp_info *)0)->member)                                \
+    }
 
 static const struct field table[] = {
     FIELD("state", tcpi_state),

@@ -16,10 +16,10 @@ struct receiving;
 
 /* How a step ended. */
 enum step {
-    STEP_MORE,   /* `units` are done and there is more to do */
-    STEP_WAIT,   /* a non-blocking receiver has nothing to read just now */
-    STEP_END,    /* the workload is complete, or an interruption ended it in order */
-    STEP_FAILED  /* an error is kept */
+    STEP_MORE,  /* `units` are done and there is more to do */
+    STEP_WAIT,  /* a non-blocking receiver has nothing to read just now */
+    STEP_END,   /* the workload is complete, or an interruption ended it in order */
+    STEP_FAILED /* an error is kept */
 };
 
 /* As many units as there are. */
