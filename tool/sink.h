@@ -35,8 +35,8 @@ struct sink {
     size_t used; /* bytes of the buffer that hold data (kept) */
     bool kept;
     uint64_t read_size;
-    struct digest *digest; /* NULL: no check */
-    int output_fd;         /* -1: nothing is stored, or it is complete and closed */
+    struct digest *digest;           /* NULL: no check */
+    int output_fd;                   /* -1: nothing is stored, or it is complete and closed */
     char part_path[SINK_PATH_BYTES]; /* the file under its temporary and its final name; "" when there is none */
     char final_path[SINK_PATH_BYTES];
 };
@@ -62,6 +62,9 @@ int sink_finish(struct sink *sink, struct digest_value *value, bool *checked, bo
 
 /* Frees all memory, in the process that called sink_open(). */
 void sink_close(struct sink *sink);
+
+/* Forgets the memory and the descriptor of a worker process that has ended: they went with it. */
+void sink_forget(struct sink *sink);
 
 /* Gives the stored file its final name (keep), or removes it. Returns 0, or -1 with an error. */
 int sink_settle(struct sink *sink, bool keep);

@@ -14,6 +14,7 @@
 #include "interrupt.h"
 #include "net.h"
 #include "session.h"
+#include "sink.h"
 
 /* One worker: its task, and how to wait for its end. */
 struct worker {
@@ -28,7 +29,7 @@ struct worker {
 static void
 work(const struct worker *worker)
 {
-    char prepared = receiving_prepare(worker->receiving) == 0;
+    char prepared = receiving_prepare(worker->receiving) == 0 ? 1 : 0;
 
     while (send(worker->ready, &prepared, 1, MSG_NOSIGNAL) < 0 && errno == EINTR)
         ;
@@ -88,6 +89,7 @@ join_workers(struct session *session)
         while (waitpid(worker->process, &outcome, 0) < 0 && errno == EINTR)
             if (interrupt_seen())
                 interrupt_pass_on(worker->process);
+        sink_forget(&worker->receiving->sink);
         if (!WIFEXITED(outcome) && worker->receiving->failed_status == STATUS_DONE) {
             worker->receiving->failed_status = STATUS_FAILED;
             strcpy(worker->receiving->failed_text, "the process that read a data connection was killed");
