@@ -351,8 +351,13 @@ def _rise(name: str, points: Points) -> _Rise | None:
     return None if effect is None else _Rise(name, smallest, best, low, high, effect, enough, cells, nodelay)
 
 
-def _buffer_sentences(points: Points) -> tuple[str, list[str], list[str]]:
-    """What the size of the buffer does to goodput: a headline, reasons, and a sentence for each write size."""
+def _off(points: Points) -> str:
+    """Which half of the trials a sentence is about, where NODELAY varies."""
+    return " and NODELAY off" if all(by_nodelay(points)) else ""
+
+
+def _buffer_sentences(points: Points) -> tuple[list[str], list[str], list[str]]:
+    """What the size of the buffer does to goodput: the headline, reasons, and a sentence for each write size."""
     found = [_rise(name, group) for name, group in by_size(points)]
     rises = [rise for rise in found if rise is not None]
     head, reasons = "", []
@@ -360,9 +365,9 @@ def _buffer_sentences(points: Points) -> tuple[str, list[str], list[str]]:
     weak = [rise.name for rise in rises if not rise.rises]
     if strong is not None:
         head = (
-            f"A send buffer that is too small slows the sender: with writes of {strong.name} goodput rises from "
-            f"{rate_text(strong.low)} at an effective SO_SNDBUF of {strong.smallest} to {rate_text(strong.high)} at "
-            f"{strong.best} ({times_text(strong.high / strong.low)}), and from {strong.enough} on it stays within 20 % "
+            f"A send buffer that is too small slows the sender: with writes of {strong.name}{_off(points)} goodput "
+            f"rises from {rate_text(strong.low)} at an effective SO_SNDBUF of {strong.smallest} to "
+            f"{rate_text(strong.high)} at {strong.best} ({times_text(strong.high / strong.low)}), and from {strong.enough} on it stays within 20 % "
             "of that best.")
         asleep = blocked_share(strong.points[strong.smallest]), blocked_share(strong.points[strong.best])
         if asleep[0] is not None and asleep[1] is not None and asleep[0] - asleep[1] >= 0.2:
@@ -373,7 +378,21 @@ def _buffer_sentences(points: Points) -> tuple[str, list[str], list[str]]:
         none = f"ith writes of {joined(weak)} SO_SNDBUF makes no clear difference to goodput."
         head = f"{head} W{none}" if head else f"W{none}"
     details = [_case_sentence(rise) for rise in rises]
-    return head, reasons, details
+    return [head, _auto_sentence(rises)], reasons, details
+
+
+def _auto_sentence(rises: Sequence[_Rise]) -> str:
+    """What the kernel makes of SO_SNDBUF when it is left alone, against the best size that was tried."""
+    ratios = [(auto / rise.high, rise.name) for rise in rises
+              for auto in [typical(rise.points.get("auto", []), GOODPUT)] if auto is not None]
+    if not ratios:
+        return ""
+    (low, at_low), (high, _) = min(ratios), max(ratios)
+    extent = " to ".join(dict.fromkeys((number_text(low), number_text(high))))
+    if low >= 1 / EFFECT:
+        return f"Left to the kernel (auto), goodput is as high as with the best size tried ({extent} times)."
+    return (f"Left to the kernel (auto), goodput is {extent} times what the best size tried gives, lowest with writes "
+            f"of {at_low}.")
 
 
 def _case_sentence(rise: _Rise) -> str:
@@ -413,9 +432,9 @@ def _latency_sentence(points: Points) -> str:
     if before is None or after is None:
         return ""
     if ratio < 1:
-        return (f"A larger buffer does not cost latency here: with writes of {name} the median chunk takes "
-                f"{time_text(before)} at {small} and {time_text(after)} at {large}.")
-    told = (f"A large buffer has its price in latency: with writes of {name} the median chunk takes "
+        return (f"A larger buffer does not cost latency here: with writes of {name}{_off(points)} the median chunk "
+                f"takes {time_text(before)} at {small} and {time_text(after)} at {large}.")
+    told = (f"A large buffer has its price in latency: with writes of {name}{_off(points)} the median chunk takes "
             f"{time_text(before)} at {small} and {time_text(after)} at {large} ({times_text(ratio)})")
     if waiting is not None and waiting > after / 2:
         told += f", {time_text(waiting)} of it in flight: waiting in the buffers after write() has returned"
@@ -434,7 +453,7 @@ def _about_buffers(points: Points, factors: Sequence[str]) -> Answer:
         nodelay = nodelay_sentence([(name, compare(*by_nodelay(group), GOODPUT, _context)) for name, group in sizes],
                                    "goodput")
     reasons += [segments_sentence(sizes), delayed_ack_sentence(points), modes_sentence(points, factors)]
-    return _answer([head, nodelay, _latency_sentence(points)], reasons, details)
+    return _answer([*head, nodelay, _latency_sentence(points)], reasons, details)
 
 
 def _about_write_sizes(points: Points, factors: Sequence[str]) -> Answer:
