@@ -367,8 +367,8 @@ def _buffer_sentences(points: Points) -> tuple[list[str], list[str], list[str]]:
         head = (
             f"A send buffer that is too small slows the sender: with writes of {strong.name}{_off(points)} goodput "
             f"rises from {rate_text(strong.low)} at an effective SO_SNDBUF of {strong.smallest} to "
-            f"{rate_text(strong.high)} at {strong.best} ({times_text(strong.high / strong.low)}), and from {strong.enough} on it stays within 20 % "
-            "of that best.")
+            f"{rate_text(strong.high)} at {strong.best} ({times_text(strong.high / strong.low)}), and from "
+            f"{strong.enough} on it stays within 20 % of that best.")
         asleep = blocked_share(strong.points[strong.smallest]), blocked_share(strong.points[strong.best])
         if asleep[0] is not None and asleep[1] is not None and asleep[0] - asleep[1] >= 0.2:
             reasons.append(
