@@ -203,7 +203,7 @@ class Receiver(Running):
             raise
 
     def _find_address(self) -> bool:
-        found = re.search(r"^listening on (\S+)(?: port (\d+))?$", self.out + self.err, re.MULTILINE)
+        found = re.search(r"^listening on (.+?)(?: port (\d+))?$", self.out + self.err, re.MULTILINE)
         if found:
             self.address = [word for word in found.groups() if word is not None]
         return found is not None
