@@ -195,6 +195,13 @@ transfer(struct sender *sender)
     return result;
 }
 
+/* Until when the next message of the report is waited for. */
+static uint64_t
+report_limit_ns(const struct sender *sender)
+{
+    return clock_earlier_ns(sender->deadline_ns, clock_deadline_ns(REPORT_LIMIT_NS));
+}
+
 /* FINISH: our account of each connection. The digest of what was sent is computed while the receiver computes its. */
 static int
 account(struct sender *sender)
@@ -218,7 +225,7 @@ account(struct sender *sender)
                                       .digest_low = half->digest_low,
                                       .checked_bytes = half->checked_bytes,
                                       .interrupted = interrupt_seen()};
-        if (control_send(sender->control, WIRE_FINISH, &message, clock_deadline_ns(REPORT_LIMIT_NS)) != 0)
+        if (control_send(sender->control, WIRE_FINISH, &message, report_limit_ns(sender)) != 0)
             return err_context("receiver");
     }
     return 0;
@@ -238,8 +245,7 @@ collect_reads(struct sender *sender, struct end *end, uint64_t index)
     reads = end->events.entry;
     while (end->events.count < end->half.events_recorded) {
         size_t left = (size_t)end->half.events_recorded - end->events.count;
-        if (control_receive(sender->control, &sender->in, WIRE_READS, &message, clock_deadline_ns(REPORT_LIMIT_NS)) !=
-            0)
+        if (control_receive(sender->control, &sender->in, WIRE_READS, &message, report_limit_ns(sender)) != 0)
             return err_context("receiver");
         if (message.index != index || message.count == 0 || message.count > WIRE_READS_EACH || message.count > left)
             return err_set(STATUS_FAILED, "receiver: it sent events out of order");
@@ -261,8 +267,7 @@ collect_samples(struct sender *sender, struct end *end, uint64_t index)
         return -1;
     samples = end->samples.entry;
     while (end->samples.count < end->half.samples_recorded) {
-        if (control_receive(sender->control, &sender->in, WIRE_SAMPLE, &message, clock_deadline_ns(REPORT_LIMIT_NS)) !=
-            0)
+        if (control_receive(sender->control, &sender->in, WIRE_SAMPLE, &message, report_limit_ns(sender)) != 0)
             return err_context("receiver");
         if (message.index != index)
             return err_set(STATUS_FAILED, "receiver: it sent samples out of order");
@@ -281,7 +286,7 @@ confirm(struct sender *sender)
     for (uint64_t i = 0; i < sender->config->connections; i++) {
         struct end *end = &trial->receiver[i];
         struct wire_half message;
-        if (control_receive(sender->control, &sender->in, WIRE_HALF, &message, clock_deadline_ns(REPORT_LIMIT_NS)) != 0)
+        if (control_receive(sender->control, &sender->in, WIRE_HALF, &message, report_limit_ns(sender)) != 0)
             return err_context("receiver");
         if (i == 0)
             trial->confirmed_ns = clock_now_ns();
@@ -292,7 +297,7 @@ confirm(struct sender *sender)
             return -1;
         end->known = true;
     }
-    if (control_receive(sender->control, &sender->in, WIRE_DONE, &done, clock_deadline_ns(REPORT_LIMIT_NS)) != 0)
+    if (control_receive(sender->control, &sender->in, WIRE_DONE, &done, report_limit_ns(sender)) != 0)
         return err_context("receiver");
     for (uint64_t i = 0; i < sender->config->connections; i++)
         tcpinfo_read(sender->sending[i].fd, &sender->sending[i].half.info);
@@ -411,8 +416,11 @@ send_trial(const struct config *config, const char *role, const struct endpoint 
     if (trial->sender == NULL || trial->receiver == NULL)
         err_set(STATUS_REFUSED, "no memory for %" PRIu64 " connections", config->connections);
     else if (open_outputs(&sender) == 0) {
-        if (run(&sender, control) != 0)
+        if (run(&sender, control) != 0) {
+            if (clock_now_ns() >= sender.deadline_ns && strstr(err_text(), "--timeout") == NULL)
+                err_context("--timeout passed");
             trial_fail(trial);
+        }
         note_interruption(trial);
         gather(&sender);
         if (report(&sender) != 0 && trial->status == STATUS_DONE)
