@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -92,7 +93,8 @@ join_workers(struct session *session)
         sink_forget(&worker->receiving->sink);
         if (!WIFEXITED(outcome) && worker->receiving->failed_status == STATUS_DONE) {
             worker->receiving->failed_status = STATUS_FAILED;
-            strcpy(worker->receiving->failed_text, "the process that read a data connection was killed");
+            snprintf(worker->receiving->failed_text, sizeof worker->receiving->failed_text,
+                     "the process that read a data connection was killed");
         }
     }
     free(session->workers);
