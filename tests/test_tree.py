@@ -18,8 +18,8 @@ TOP_LEVEL = {"Makefile", "README.md", "harness", "plots", "results", "tests", "t
 TOP_LEVEL_PAPERS = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "pyproject.toml", "pytest.ini", "setup.cfg"}
 
 # Each module of the harness may import only the modules before it.
-HARNESS_ORDER = ("schema experiment plan machine pair store summary stats compare gate panels chart answer report cli plugin "
-                 "peers bench").split()
+HARNESS_ORDER = ("schema experiment plan machine pair store summary stats compare gate panels chart answer report cli "
+                 "plugin peers bench").split()
 PACKAGE_FILES = {"__init__", "__main__"}
 
 HEADERS = sorted((ROOT / "tool").rglob("*.h"))
