@@ -25,6 +25,9 @@
 /* Time for the receiver to answer HELLO. */
 #define ANSWER_LIMIT_NS (UINT64_C(5) * NS_PER_S)
 
+/* Time for the receiver's word on why it broke a connection: it was sent before. */
+#define WHY_LIMIT_NS (250 * NS_PER_MS)
+
 /* Everything of one trial at the sender. */
 struct sender {
     const struct config *config;
@@ -305,6 +308,23 @@ confirm(struct sender *sender)
     return check_reply(&done);
 }
 
+/* A connection broke. When the receiver did it, it has said why first, in a reply of `type`: that is the error then,
+ * else the kept one stays. Returns -1. */
+static int
+ask_why(struct sender *sender, enum wire_type type)
+{
+    enum status status = err_status();
+    char text[ERR_TEXT_BYTES];
+    struct wire_reply reply;
+
+    memcpy(text, err_text(), sizeof text);
+    if (!interrupt_seen() &&
+        control_receive(sender->control, &sender->in, type, &reply, clock_deadline_ns(WHY_LIMIT_NS)) == 0 &&
+        check_reply(&reply) != 0)
+        return -1;
+    return err_set(status, "%s", text);
+}
+
 /* Runs the whole trial; each sentence needs the one before. */
 static int
 run(struct sender *sender, const struct endpoint *control)
@@ -315,10 +335,12 @@ run(struct sender *sender, const struct endpoint *control)
     if (sender->control < 0)
         return -1;
     control_prepare(sender->control);
-    if (agree(sender) != 0 || open_connections(sender) != 0 || transfer(sender) != 0)
+    if (agree(sender) != 0)
         return -1;
-    if (account(sender) != 0 || confirm(sender) != 0)
-        return -1;
+    if (open_connections(sender) != 0)
+        return ask_why(sender, WIRE_READY);
+    if (transfer(sender) != 0 || account(sender) != 0 || confirm(sender) != 0)
+        return ask_why(sender, WIRE_DONE);
     return source_check(&sender->source);
 }
 
