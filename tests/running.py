@@ -226,6 +226,34 @@ class Receiver(Running):
         return self.wait()
 
 
+def read_exactly(connection: socket.socket, count: int) -> bytes:
+    """The next `count` bytes of a connection."""
+    data = b""
+    while len(data) < count:
+        part = connection.recv(count - len(data))
+        assert part, f"the connection ended after {len(data)} of {count} bytes"
+        data += part
+    return data
+
+
+def read_frame(connection: socket.socket) -> bytes:
+    """The next message of the control connection: a header that ends with the length of the body, and the body."""
+    header = read_exactly(connection, 16)
+    return header + read_exactly(connection, int.from_bytes(header[12:16], "big"))
+
+
+def hello() -> bytes:
+    """The first message of a real sender."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE_S)
+        with Running(("send", "127.0.0.1", listener.getsockname()[1], "--bytes", "1000")) as sender:
+            with listener.accept()[0] as connection:
+                connection.settimeout(PATIENCE_S)
+                frame = read_frame(connection)
+            sender.wait()
+    return frame
+
+
 def descriptors(process: int) -> int:
     """How many descriptors a process has open."""
     return len(os.listdir(f"/proc/{process}/fd"))
