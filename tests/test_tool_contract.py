@@ -144,8 +144,8 @@ def test_an_option_without_effect_ends_the_trial(file: Path) -> None:
 
 
 @pytest.mark.parametrize("verify", ["auto", "full", "sampled", "off"])
-def test_verify(verify: str, tmp_path: Path) -> None:
-    document = pair("--bytes", "3M", "--verify", verify)
+def test_verify(verify: str) -> None:
+    document = pair("--bytes", "1M", "--verify", verify)
     result = document["result"]
     assert document["setting"]["verify"] == verify
     if verify == "off":
@@ -153,13 +153,16 @@ def test_verify(verify: str, tmp_path: Path) -> None:
         return
     assert result["verified"] is True
     assert result["verify"]["mode"] == ("full" if verify == "auto" else verify)
-    assert result["verify"]["checked_bytes"] == (3 << 16 if verify == "sampled" else 3 << 20)
+    assert result["verify"]["checked_bytes"] == (16 << 10 if verify == "sampled" else 1 << 20)
     assert result["verify"]["where"] == ("inline" if verify == "sampled" else "after")
 
 
-def test_auto_samples_where_the_end_is_not_known() -> None:
-    result = pair("--bytes", "1M", "--duration", "20ms")["result"]
+@pytest.mark.parametrize("workload", [("--bytes", "1M", "--duration", "20ms"), ("--bytes", "2M")],
+                         ids=["unknown end", "long"])
+def test_auto_samples_what_is_long(workload: tuple[str, ...]) -> None:
+    result = pair(*workload)["result"]
     assert result["verify"]["mode"] == "sampled" and result["verify"]["where"] == "inline" and result["verified"]
+    assert 0 < result["verify"]["checked_bytes"] <= result["bytes"] / 64 + 1024
 
 
 def test_cpus_and_wait(file: Path) -> None:
@@ -280,3 +283,8 @@ def test_json_is_json(form: str) -> None:
     assert document['key "\\\n'] == "odd key"
     assert document["array"] == [1, "two", None, [4], {"deep": {"deeper": {"deepest": [True], "after": 5}}}]
     assert document["empty_array"] == [] and document["empty_object"] == {} and document["last"] == 6
+
+
+def test_sched_is_the_policy_of_both_ends(file: Path) -> None:
+    document = pair("--file", str(file), "--sched", "batch", "--cpus", "same")
+    assert document["setting"]["sched"] == "batch" and document["status"] == 0

@@ -168,6 +168,7 @@ code_hello(struct codec *codec, void *message)
     code_number(codec, &hello->sample_every_ns);
     code_number(codec, &hello->timeout_ns);
     code_number(codec, &hello->cpu);
+    code_number(codec, &hello->sched);
     code_number(codec, &hello->boot_high);
     code_number(codec, &hello->boot_low);
     code_options(codec, &hello->receiver);

@@ -56,6 +56,7 @@ struct wire_hello {
     uint64_t sample_every_ns; /* MISSING: no samples */
     uint64_t timeout_ns;
     uint64_t cpu;       /* to pin the receiver to; MISSING: anywhere */
+    uint64_t sched;     /* enum sched */
     uint64_t boot_high; /* of the kernel's boot_id: one clock or two? */
     uint64_t boot_low;
     struct sockopt_values receiver; /* requested */

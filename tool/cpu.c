@@ -115,6 +115,20 @@ cpu_pin(int cpu, const char *end)
     return 0;
 }
 
+int
+cpu_schedule(enum sched policy, const char *end)
+{
+    const struct sched_param parameter = {.sched_priority = 0};
+
+    if (policy == SCHED_NORMAL_POLICY)
+        return 0;
+    if (sched_setscheduler(0, SCHED_BATCH, &parameter) != 0)
+        return err_system(errno, "%s: --sched batch was refused; use --sched normal", end);
+    if (sched_getscheduler(0) != SCHED_BATCH)
+        return err_set(STATUS_REFUSED, "%s: --sched batch did not take effect; use --sched normal", end);
+    return 0;
+}
+
 /* The quick half: CPU time and the moment it belongs to. */
 static void
 read_times(struct usage *usage)

@@ -95,7 +95,7 @@ pair_main(const struct config *config)
         return err_status();
     }
     close(listener);
-    if (cpu_pin(config->cpus.sender, "sender") == 0)
+    if (cpu_pin(config->cpus.sender, "sender") == 0 && cpu_schedule((enum sched)config->sched, "sender") == 0)
         status = send_trial(config, "pair", &bound);
     else {
         status = err_status();

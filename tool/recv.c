@@ -49,6 +49,7 @@ config_of(const struct session *session)
     config.connections = hello->connections;
     config.duration_ns = MISSING;
     config.wait = (int)hello->wait;
+    config.sched = (int)hello->sched;
     config.verify = (int)hello->verify;
     config.log = hello->log == 1;
     config.events_max = hello->events_max;

@@ -43,15 +43,13 @@ struct sender {
     struct outfile events;
 };
 
-/* --verify auto: every byte where that can be done after the last read, else a sample. */
+/* --verify auto: every byte of a short transfer, a sample of a long one, so that checking costs no goodput. */
 static int
 resolve_verify(const struct config *config, uint64_t stream_bytes)
 {
     if (config->verify != VERIFY_AUTO)
         return config->verify;
-    bool small = stream_bytes != MISSING && stream_bytes <= VERIFY_KEEP_BYTES &&
-                 stream_bytes * config->connections <= 4 * VERIFY_KEEP_BYTES;
-    return small ? VERIFY_FULL : VERIFY_SAMPLED;
+    return stream_bytes != MISSING && stream_bytes <= VERIFY_AUTO_FULL_BYTES ? VERIFY_FULL : VERIFY_SAMPLED;
 }
 
 static int
@@ -120,6 +118,7 @@ agree(struct sender *sender)
         .sample_every_ns = config->sample_every_ns,
         .timeout_ns = config->timeout_ns,
         .cpu = config->cpus.receiver == CPU_ANY ? MISSING : (uint64_t)config->cpus.receiver,
+        .sched = (uint64_t)config->sched,
         .receiver = config->receiver,
     };
     struct wire_reply welcome;
@@ -461,7 +460,7 @@ send_main(const struct config *config)
 
     interrupt_install();
     if (net_resolve(config->host, (uint16_t)config->port, config->family, &control) != 0 ||
-        cpu_pin(config->cpus.sender, "sender") != 0) {
+        cpu_pin(config->cpus.sender, "sender") != 0 || cpu_schedule((enum sched)config->sched, "sender") != 0) {
         err_print();
         return err_status();
     }

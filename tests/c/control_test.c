@@ -7,7 +7,7 @@
 
 /* Lengths of the frames of wire version 1. Whoever changes one raises WIRE_VERSION. */
 static const size_t frame_bytes[WIRE_TYPES] = {
-    [WIRE_HELLO] = 1136, [WIRE_WELCOME] = 700, [WIRE_OPEN] = 172,   [WIRE_READY] = 700, [WIRE_FINISH] = 64,
+    [WIRE_HELLO] = 1144, [WIRE_WELCOME] = 700, [WIRE_OPEN] = 172,   [WIRE_READY] = 700, [WIRE_FINISH] = 64,
     [WIRE_HALF] = 2760,  [WIRE_READS] = 4128,  [WIRE_SAMPLE] = 560, [WIRE_DONE] = 700,
 };
 
@@ -116,7 +116,8 @@ fields_arrive_where_they_belong(void)
                                .timeout_ns = 9,
                                .cpu = 10,
                                .boot_high = 11,
-                               .boot_low = 12};
+                               .boot_low = 12,
+                               .sched = 13};
     struct wire_half half = {.index = 5, .half = half_empty()};
     struct wire_reply reply;
     struct wire_reads reads = {.index = 1, .count = 2, .read = {{10, 11}, {20, 21}}};
@@ -128,7 +129,8 @@ fields_arrive_where_they_belong(void)
     REQUIRE(wire_take(&in, WIRE_HELLO, &hello) == 0);
     CHECK(hello.stream_bytes == 1 && hello.read_size == 2 && hello.connections == 3 && hello.wait == 4 &&
           hello.verify == 5 && hello.log == 6 && hello.events_max == 7 && hello.sample_every_ns == MISSING &&
-          hello.timeout_ns == 9 && hello.cpu == 10 && hello.boot_high == 11 && hello.boot_low == 12);
+          hello.timeout_ns == 9 && hello.cpu == 10 && hello.boot_high == 11 && hello.boot_low == 12 &&
+          hello.sched == 13);
     CHECK(hello.receiver.of[SOCKOPT_RCVBUF].known && hello.receiver.of[SOCKOPT_RCVBUF].number == 4096);
     CHECK(!hello.receiver.of[SOCKOPT_SNDBUF].known);
     CHECK_TEXT(hello.receiver.of[SOCKOPT_CONGESTION].text, "fifteen_letters");
