@@ -22,6 +22,7 @@ Case = tuple[str, "Effect | None"]
 
 CHANCE: Final = 0.01
 EFFECT: Final = 1.1
+APART: Final = 1.25
 NEAR_BEST: Final = 0.8
 SHOWN_MODES: Final = 3
 DELAYED_ACK_S: Final = (0.038, 0.052)
@@ -327,6 +328,7 @@ class _Rise:
     effect: Effect
     enough: str
     points: dict[str, list[Point]]
+    nodelay: Effect | None
 
     @property
     def rises(self) -> bool:
@@ -334,8 +336,8 @@ class _Rise:
 
 
 def _rise(name: str, points: Points) -> _Rise | None:
-    """None where the trials are too few, or the smallest buffer has two modes."""
-    cells = dict(by_buffer(points))
+    """With NODELAY off, where that was tried. None where the trials are too few or have two modes."""
+    cells = dict(by_buffer(by_nodelay(points)[1] or points))
     sizes = [(buffer, middle) for buffer, group in cells.items() if buffer != "auto"
              for middle in [typical(group, GOODPUT)] if middle is not None]
     if len(sizes) < 2:
@@ -345,22 +347,28 @@ def _rise(name: str, points: Points) -> _Rise | None:
     effect = compare(cells[best], cells[smallest], GOODPUT, lambda point: "")
     poor = [index for index, (_, middle) in enumerate(sizes) if middle < NEAR_BEST * high]
     enough = sizes[poor[-1] + 1][0] if poor and poor[-1] + 1 < len(sizes) else best if poor else smallest
-    return None if effect is None else _Rise(name, smallest, best, low, high, effect, enough, cells)
+    nodelay = compare(*by_nodelay(points), GOODPUT, _context)
+    return None if effect is None else _Rise(name, smallest, best, low, high, effect, enough, cells, nodelay)
 
 
-def _buffer_sentences(points: Points) -> tuple[str, list[str], list[str]]:
-    """What the size of the buffer does to goodput: a headline, reasons, and a sentence for each write size."""
-    found = [_rise(name, by_nodelay(group)[1] or group) for name, group in by_size(points)]
+def _off(points: Points) -> str:
+    """Which half of the trials a sentence is about, where NODELAY varies."""
+    return " and NODELAY off" if all(by_nodelay(points)) else ""
+
+
+def _buffer_sentences(points: Points) -> tuple[list[str], list[str], list[str]]:
+    """What the size of the buffer does to goodput: the headline, reasons, and a sentence for each write size."""
+    found = [_rise(name, group) for name, group in by_size(points)]
     rises = [rise for rise in found if rise is not None]
-    head, reasons, details = "", [], []
+    head, reasons = "", []
     strong = max((rise for rise in rises if rise.rises), key=lambda rise: rise.high / rise.low, default=None)
     weak = [rise.name for rise in rises if not rise.rises]
     if strong is not None:
         head = (
-            f"A send buffer that is too small slows the sender: with writes of {strong.name} goodput rises from "
-            f"{rate_text(strong.low)} at an effective SO_SNDBUF of {strong.smallest} to {rate_text(strong.high)} at "
-            f"{strong.best} ({times_text(strong.high / strong.low)}), and from {strong.enough} on it stays within 20 % "
-            "of that best.")
+            f"A send buffer that is too small slows the sender: with writes of {strong.name}{_off(points)} goodput "
+            f"rises from {rate_text(strong.low)} at an effective SO_SNDBUF of {strong.smallest} to "
+            f"{rate_text(strong.high)} at {strong.best} ({times_text(strong.high / strong.low)}), and from "
+            f"{strong.enough} on it stays within 20 % of that best.")
         asleep = blocked_share(strong.points[strong.smallest]), blocked_share(strong.points[strong.best])
         if asleep[0] is not None and asleep[1] is not None and asleep[0] - asleep[1] >= 0.2:
             reasons.append(
@@ -369,13 +377,40 @@ def _buffer_sentences(points: Points) -> tuple[str, list[str], list[str]]:
     if weak:
         none = f"ith writes of {joined(weak)} SO_SNDBUF makes no clear difference to goodput."
         head = f"{head} W{none}" if head else f"W{none}"
-    for rise in rises:
-        auto = typical(rise.points.get("auto", []), GOODPUT)
-        details.append(
-            f"Writes of {rise.name}: {rate_text(rise.low)} at {rise.smallest}, at best {rate_text(rise.high)} at "
-            f"{rise.best}; {rise.enough} is the smallest SO_SNDBUF from which it stays within 20 % of that"
-            + (f"; auto gives {rate_text(auto)}." if auto is not None else "."))
-    return head, reasons, details
+    details = [_case_sentence(rise) for rise in rises]
+    return [head, _auto_sentence(rises)], reasons, details
+
+
+def _auto_sentence(rises: Sequence[_Rise]) -> str:
+    """What the kernel makes of SO_SNDBUF when it is left alone, against the best size that was tried."""
+    ratios = [(auto / rise.high, rise.name) for rise in rises
+              for auto in [typical(rise.points.get("auto", []), GOODPUT)] if auto is not None]
+    if not ratios:
+        return ""
+    (low, at_low), (high, _) = min(ratios), max(ratios)
+    extent = " to ".join(dict.fromkeys((number_text(low), number_text(high))))
+    if low >= 1 / EFFECT:
+        return f"Left to the kernel (auto), goodput is as high as with the best size tried ({extent} times)."
+    return (f"Left to the kernel (auto), goodput is {extent} times what the best size tried gives, lowest with writes "
+            f"of {at_low}.")
+
+
+def _case_sentence(rise: _Rise) -> str:
+    """One write size: what NODELAY off gives, and what NODELAY on makes of it."""
+    told = (f"Writes of {rise.name}: {rate_text(rise.low)} at {rise.smallest}, at best {rate_text(rise.high)} at "
+            f"{rise.best}")
+    if rise.enough == rise.smallest:
+        told += ", and nowhere more than 20 % below that"
+    else:
+        told += f"; {rise.enough} is the smallest SO_SNDBUF from which it stays within 20 % of that"
+    auto = typical(rise.points.get("auto", []), GOODPUT)
+    told += f"; auto gives {rate_text(auto)}." if auto is not None else "."
+    effect = rise.nodelay
+    if effect is not None and len(effect.ratios) > 1:
+        (low, at_low), (high, at_high) = effect.ratios[0], effect.ratios[-1]
+        told += (f" That was with NODELAY off; on gives {number_text(low)} ({at_low}) to {times_text(high)} "
+                 f"({at_high}) as much.")
+    return told
 
 
 def _latency_sentence(points: Points) -> str:
@@ -397,9 +432,9 @@ def _latency_sentence(points: Points) -> str:
     if before is None or after is None:
         return ""
     if ratio < 1:
-        return (f"A larger buffer does not cost latency here: with writes of {name} the median chunk takes "
-                f"{time_text(before)} at {small} and {time_text(after)} at {large}.")
-    told = (f"A large buffer has its price in latency: with writes of {name} the median chunk takes "
+        return (f"A larger buffer does not cost latency here: with writes of {name}{_off(points)} the median chunk "
+                f"takes {time_text(before)} at {small} and {time_text(after)} at {large}.")
+    told = (f"A large buffer has its price in latency: with writes of {name}{_off(points)} the median chunk takes "
             f"{time_text(before)} at {small} and {time_text(after)} at {large} ({times_text(ratio)})")
     if waiting is not None and waiting > after / 2:
         told += f", {time_text(waiting)} of it in flight: waiting in the buffers after write() has returned"
@@ -415,20 +450,10 @@ def _about_buffers(points: Points, factors: Sequence[str]) -> Answer:
     sizes = by_size(points)
     nodelay = ""
     if all(by_nodelay(points)):
-        effects = [(name, compare(*by_nodelay(group), GOODPUT, _context)) for name, group in sizes]
-        nodelay = nodelay_sentence(effects, "goodput")
-        details += [_extremes(name, effect) for name, effect in effects]
+        nodelay = nodelay_sentence([(name, compare(*by_nodelay(group), GOODPUT, _context)) for name, group in sizes],
+                                   "goodput")
     reasons += [segments_sentence(sizes), delayed_ack_sentence(points), modes_sentence(points, factors)]
-    return _answer([head, nodelay, _latency_sentence(points)], reasons, details)
-
-
-def _extremes(name: str, effect: Effect | None) -> str:
-    if effect is None or len(effect.ratios) < 2:
-        return ""
-    (low, at_low), (high, at_high) = effect.ratios[0], effect.ratios[-1]
-    return (f"Writes of {name}: the median goodput with NODELAY on is {times_text(low)} ({at_low}) to "
-            f"{times_text(high)} ({at_high}) that with it off; of all pairs of trials NODELAY on is faster in "
-            f"{percent_text(effect.share)}.")
+    return _answer([*head, nodelay, _latency_sentence(points)], reasons, details)
 
 
 def _about_write_sizes(points: Points, factors: Sequence[str]) -> Answer:
@@ -486,12 +511,17 @@ def _nodelay_by_level(factor: str, groups: dict[str, list[Point]]) -> list[str]:
     found = [_inset(factor, level, nodelay_sentence(list(cases.items()), "goodput"))
              for level, cases in effects.items()]
     sizes = dict.fromkeys(name for cases in effects.values() for name in cases)
-    told = {name: {effect.verdict for cases in effects.values() if (effect := cases.get(name)) is not None}
-            for name in sizes}
-    differ = [name for name, verdicts in told.items() if len(verdicts - {"few"}) > 1]
+    differ = [name for name in sizes if _differ([cases.get(name) for cases in effects.values()])]
     if differ:
         found.append(f"So what NODELAY does depends on the {factor_head(factor)} with writes of {joined(differ)}.")
     return found
+
+
+def _differ(effects: Sequence[Effect | None]) -> bool:
+    """True where effects go different ways, and apart by a quarter or more."""
+    known = [effect for effect in effects if effect is not None and effect.verdict != "few"]
+    ratios = [effect.ratio for effect in known]
+    return len({effect.verdict for effect in known}) > 1 and max(ratios) >= APART * min(ratios)
 
 
 def _levels_sentence(factor: str, groups: dict[str, list[Point]], others: Sequence[str]) -> str:

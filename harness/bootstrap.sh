@@ -26,6 +26,9 @@ test   python3-scipy       module scipy
 test   tcpdump             command tcpdump
 test   strace              command strace
 test   ethtool             command ethtool
+test   procps              command sysctl
+test   xxhash              command xxh128sum
+test   mandoc              command mandoc
 lint   gcc                 command gcc
 lint   clang               command clang
 lint   clang-format        command clang-format
@@ -34,7 +37,6 @@ lint   cppcheck            command cppcheck
 lint   flake8              module flake8
 lint   mypy                module mypy
 lint   shellcheck          command shellcheck
-lint   mandoc              command mandoc
 TABLE
 }
 

@@ -192,7 +192,14 @@ def caption(points: Points, failed: int, experiment: Experiment) -> str:
         "placement: " + _listed(PLACEMENTS.get(str(point.row.cpus), f"CPUs {point.row.cpus}") for point in points),
         "HZ=" + _listed(point.trial.document["machine"]["hz"] for point in points),
     ]
-    return "\n".join(textwrap.wrap("; ".join(filter(None, parts)), CAPTION_WIDTH))
+    return "\n".join(_balanced("; ".join(filter(None, parts))))
+
+
+def _balanced(text: str) -> list[str]:
+    """Lines of at most CAPTION_WIDTH characters, as few as possible and then as even as possible."""
+    lines = len(textwrap.wrap(text, CAPTION_WIDTH))
+    widths = (width for width in range(CAPTION_WIDTH // 2, CAPTION_WIDTH) if len(textwrap.wrap(text, width)) == lines)
+    return textwrap.wrap(text, next(widths, CAPTION_WIDTH) if lines > 1 else CAPTION_WIDTH)
 
 
 def write_table(path: Path, table: Table, heading: Mapping[str, str]) -> None:

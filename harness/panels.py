@@ -21,6 +21,7 @@ from harness.summary import Row
 
 PANELS_MAX: Final = 48
 CURVES: Final = ("panel", "panel_title", "series", "quantile", "latency_s", "trial")
+LEVELS_MAX: Final = 60
 
 Cell = str | int | float | None
 
@@ -162,6 +163,12 @@ LATENCIES: Final = (Measure("latency_p50_s", "median"), Measure("latency_p99_s",
 FLIGHT: Final = (Measure("in_write_p50_s", "inside write()"), Measure("in_flight_p50_s", "in flight, after write()"))
 
 
+def _fit(what: str, number: int, most: int = LEVELS_MAX) -> None:
+    if number > most:
+        raise PanelError(f"a chart with {number} {what} cannot be read (at most {most}): give the experiment fewer "
+                         "levels, or leave the chart out.")
+
+
 def panels(points: Points, measures: Sequence[Measure], value: str, panel: Callable[[Point], tuple[float, str]],
            place: Callable[[Point], tuple[str, float] | None],
            series: Callable[[Point], str] | None = None) -> Table | None:
@@ -173,9 +180,8 @@ def panels(points: Points, measures: Sequence[Measure], value: str, panel: Calla
     Where measures have units, there is a column `unit`. low and high are the medians of two modes, if there are two.
     """
     order = sorted({panel(point) for point in points})
-    if len(order) * len(measures) > PANELS_MAX:
-        raise PanelError(f"a chart of {len(order) * len(measures)} panels cannot be read: give the experiment fewer "
-                         f"levels (at most {PANELS_MAX} panels).")
+    _fit("panels", len(order) * len(measures), PANELS_MAX)
+    _fit("levels", len({where for where in map(place, points) if where is not None}))
     groups: dict[tuple[int, str, float, str], list[tuple[float, Point]]] = {}
     titles: dict[int, str] = {}
     for point in points:
@@ -321,6 +327,7 @@ def ratios(points: Points, factors: Sequence[str]) -> Table | None:
         if level is not None and size is not None and goodput is not None and point.row.nodelay is not None:
             groups.setdefault((size, level[0], point.row.nodelay), []).append((goodput, point))
     sizes = sorted({size for size, _, _ in groups})
+    _fit("levels", max(len(sizes), len(buffers)))
     rows: list[tuple[Cell, ...]] = []
     drawn: list[Point] = []
     for (y, size), (x, buffer) in product(enumerate(sizes, 1), enumerate(buffers, 1)):

@@ -136,15 +136,18 @@ def _share_text(points: Points) -> str:
     return "" if share is None else percent_text(share)
 
 
-def notes(run: Run, points: Points, factors: Sequence[str]) -> tuple[str, ...]:
-    """What the run's own data say against it, each with its remedy; and what the plan had to change."""
+def notes(run: Run, points: Points, factors: Sequence[str], first: bool = True) -> tuple[str, ...]:
+    """What the run's own data say against it, each with its remedy; and what the plan had to change.
+
+    first: no other run of the report came before it, so that a load at its start was not of our making.
+    """
     found = [run.word.strip()] if run.word else []
     found += list(run.plan.notes)
     if run.left:
         found.append(f"{len(run.left)} of {len(run.plan.trials)} planned trials were not run. Continue with: "
                      f"`python3 -m harness run --continue {_shown(run.folder)}`")
     load, cpus = run.machine.get("load_1m"), run.machine.get("cpus_online")
-    if isinstance(load, int | float) and isinstance(cpus, int) and load > 0.5 * cpus:
+    if isinstance(load, int | float) and isinstance(cpus, int) and first and load > 0.5 * cpus:
         found.append(f"The machine was busy when the run began (load {load:.1f} on {cpus} CPUs): other work slows "
                      "single trials. Run it again when the machine is quiet.")
     cells = split(points, lambda point: cell_name(point, factors)).values()
@@ -234,10 +237,11 @@ def _data_uri(svg: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg.read_bytes()).decode("ascii")
 
 
-def section(run: Run, out_dir: Path, anchor: str) -> Section:
+def section(run: Run, out_dir: Path, anchor: str, first: bool = True) -> Section:
     """Everything about one run; draws its charts into its own folder, and copies them where the report is another's.
 
-    anchor: its name in the report, which is also that of the folder of copies. Raises ChartError and OSError.
+    anchor: its name in the report, which is also that of the folder of copies. first: see notes. Raises ChartError and
+    OSError.
     """
     trials = sorted(run.trials, key=lambda trial: trial.position)
     rows = summary.rows(trials)
@@ -263,7 +267,7 @@ def section(run: Run, out_dir: Path, anchor: str) -> Section:
         why=run.experiment.why, answer=advice.answer(run.experiment, points), pictures=tuple(pictures),
         missing_charts=tuple(spec.title for spec in run.experiment.charts if spec.name not in drawn),
         table=table(points, factors), folder=quote(os.path.relpath(run.folder, out_dir)),
-        count=_count(run, points, factors), notes=notes(run, points, factors), failures=_failures(run),
+        count=_count(run, points, factors), notes=notes(run, points, factors, first), failures=_failures(run),
         commands=commands(run), machine=machine(run.machine))
 
 
@@ -312,7 +316,9 @@ def report(run_dirs: Sequence[Path], out_dir: Path) -> Path:
     anchors = [name if names.count(name) == 1 else f"{name}-{index}" for index, name in enumerate(names, 1)]
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
-        sections = [section(run, out_dir, anchor) for run, anchor in zip(runs, anchors, strict=True)]
+        first = min(str(run.machine.get("captured_at")) for run in runs)
+        sections = [section(run, out_dir, anchor, str(run.machine.get("captured_at")) == first)
+                    for run, anchor in zip(runs, anchors, strict=True)]
         page, text = render(sections, datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
         for name, content in (("report.html", page), ("report.md", text)):
             part = out_dir / f"{name}.part"

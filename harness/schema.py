@@ -214,6 +214,7 @@ def _tcp_info(end: str) -> Field:
 
 SEND_WITH: Final = ("write", "writev", "sendmsg", "sendfile", "splice", "zerocopy")
 FAMILIES: Final = ("inet", "inet6", "unix")
+SCHEDS: Final = ("normal", "batch")
 WAITS: Final = ("block", "spin")
 CONCURRENCIES: Final = ("fork", "poll", "thread")
 VERIFY_MODES: Final = ("auto", "full", "sampled", "off")
@@ -287,6 +288,7 @@ DOCUMENT: Final = _object("document", "One trial of tinygram: what was asked for
         _text("cpus", "placement that was asked for: same, split, free or two CPU numbers"),
         _object("placement", "CPUs that each end may run on", [
             _array(end, "CPU numbers", _count("cpu", "CPU number", nullable=False)) for end in ("sender", "receiver")]),
+        _text("sched", "scheduling policy of both ends", *SCHEDS),
         _text("wait", "how the ends wait: asleep in the call, or spinning", *WAITS),
         _text("concurrency", "how the receiver serves several connections", *CONCURRENCIES),
         _text("verify", "how the content is verified, as asked for", *VERIFY_MODES),
@@ -596,6 +598,7 @@ _PROGRAM_OPTIONS: Final = (
     Option("think", "think", "workload", workloads=("exchange",)),
     Option("family", "choice", "setting", FAMILIES),
     Option("cpus", "cpus", "setting", ("same", "split", "free")),
+    Option("sched", "choice", "setting", SCHEDS),
     Option("wait", "choice", "setting", WAITS),
     Option("concurrency", "choice", "setting", CONCURRENCIES),
     Option("verify", "choice", "setting", VERIFY_MODES),

@@ -11,6 +11,12 @@ see(at, on, r) = (columns = at > columns ? at : columns, rows = on > rows ? on :
 stats DATA using (see(int(column("x")), int(column("y")), column("ratio"))) nooutput
 stats DATA using (sndbuf[int(column("x"))] = strcol("sndbuf"), write_size[int(column("y"))] = strcol("write_size"), 1) nooutput
 PANEL = 106 + 44 * rows
+CELL_FONT = sprintf(",%.1f", (columns > 13 ? 13 * 15.0 / (columns + 2) : 13) * POINT)
+if (columns > 13) {
+    set xtics rotate by -35
+    BELOW = BELOW + 30
+    PANEL = PANEL + 30
+}
 eval set_legend(0)
 eval set_page(1, PANEL)
 eval set_head_and_foot(page_height(1, PANEL))
@@ -46,5 +52,5 @@ plot DATA using (@two_modes ? column("x") : NaN):"y":(column("x") - 0.49):(colum
         :(column("y") - 0.48):(column("y") + 0.48):(octaves(column("ratio"))) \
         with boxxyerror fillstyle solid noborder fillcolor palette notitle, \
     DATA using "x":"y":(@two_modes ? "2 modes" : ratio_text(column("ratio"))):(text_colour(column("modes"), column("ratio"))) \
-        with labels font AXIS_FONT textcolor rgb variable notitle
+        with labels font CELL_FONT textcolor rgb variable notitle
 set output

@@ -37,9 +37,10 @@ set style line 9 linecolor rgb "#777777" linewidth 1 dashtype (2, 3)
 WIDTH = 960.0
 HEAD = 62.0
 FOOT = 62.0
+BELOW = 54.0
 PNG = OUT[strlen(OUT) - 3:] eq ".png"
 POINT = PNG ? 0.75 : 1.0
-TITLE_FONT = sprintf(",%.1f", 19 * POINT)
+TITLE_FONT = sprintf(",%.1f", (strlen(TITLE) > 84 ? 19 * 84.0 / strlen(TITLE) : 19) * POINT)
 PANEL_FONT = sprintf(",%.1f", 14 * POINT)
 AXIS_FONT = sprintf(",%.1f", 13 * POINT)
 TICS_FONT = sprintf(",%.1f", 12.5 * POINT)
@@ -58,7 +59,7 @@ set_place(p, rows, columns, panel) = set_place_at((p - 1) / columns, (p - 1) % c
 set_place_at(row, column, width, rows, panel) = \
     sprintf("set lmargin at screen %f; ", (column * width + 84) / WIDTH) \
     . sprintf("set rmargin at screen %f; ", ((column + 1) * width - 24) / WIDTH) \
-    . sprintf("set bmargin at screen %f; ", (FOOT + (rows - 1 - row) * panel + 54) / page_height(rows, panel)) \
+    . sprintf("set bmargin at screen %f; ", (FOOT + (rows - 1 - row) * panel + BELOW) / page_height(rows, panel)) \
     . sprintf("set tmargin at screen %f", (FOOT + (rows - row) * panel - 26) / page_height(rows, panel))
 
 # Axes: light grid, and ticks at 1 (or 1, 2 and 5) of each power of ten, or at powers of two, with readable units.

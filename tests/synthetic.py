@@ -99,7 +99,7 @@ def document(levels: Levels, rng: random.Random, model: Model = goodput) -> dict
         "setting": {"requested": {"sender": requested, "receiver": requested},
                     "effective": {"sender": {"start": start, "end": stop}, "receiver": {"start": start, "end": stop}},
                     "family": levels.get("family", "inet"), "cpus": levels.get("cpus", "same"),
-                    "placement": {"sender": [0], "receiver": [0]}, "wait": "block", "concurrency": "fork",
+                    "placement": {"sender": [0], "receiver": [0]}, "sched": "normal", "wait": "block", "concurrency": "fork",
                     "verify": "auto", "log": True, "events_max": 1048576, "sample_every_ns": None,
                     "timeout_ns": 60000000000, "seed": 1},
         "result": {"bytes": sent, "elapsed_ns": int(elapsed * 1e9), "goodput_bytes_per_s": rate,

@@ -67,8 +67,8 @@ def test_a_small_buffer_slows() -> None:
         return FLAT * (small if levels["write-size"] == "64K" else 1)
     found = ask(BUFFERS, model)
     assert found.headline[0].startswith(
-        "A send buffer that is too small slows the sender: with writes of 64 KiB goodput rises from 1 MB/s at an "
-        "effective SO_SNDBUF of 4.5 KiB to 1 GB/s at ")
+        "A send buffer that is too small slows the sender: with writes of 64 KiB and NODELAY off goodput rises from 1 "
+        "MB/s at an effective SO_SNDBUF of 4.5 KiB to 1 GB/s at ")
     assert "and from 256 KiB on it stays within 20 % of that best." in found.headline[0]
     assert "With writes of 100 B SO_SNDBUF makes no clear difference to goodput." in found.headline[0]
 
@@ -82,6 +82,18 @@ def test_the_buffer_makes_no_difference() -> None:
 def test_a_small_buffer_that_is_fastest_slows_nothing() -> None:
     found = ask(BUFFERS, lambda levels: FLAT / effective(levels))
     assert "slows" not in everything(found)
+
+
+@pytest.mark.parametrize(("auto", "said"), [
+    (1.0, "Left to the kernel (auto), goodput is as high as with the best size tried (1.0 times)."),
+    (0.5, "Left to the kernel (auto), goodput is 0.5 to 1.0 times what the best size tried gives, lowest with writes "
+          "of 64 KiB."),
+])
+def test_what_the_kernel_chooses(auto: float, said: str) -> None:
+    def model(levels: Levels) -> float:
+        return FLAT * (auto if levels["sndbuf"] == "auto" and levels["write-size"] == "64K" else 1)
+    assert said in ask(BUFFERS, model).headline
+    assert "auto" not in everything(ask({**BUFFERS, "sndbuf": ["4K", "16K"]}, model))
 
 
 @pytest.mark.parametrize(("blocked", "said"), [
@@ -170,8 +182,8 @@ def late(nanoseconds: Callable[[Levels], float], in_flight: float = 0.9) -> Chan
 def test_a_large_buffer_costs_latency() -> None:
     found = ask(BUFFERS, change=late(lambda levels: 10000 + effective(levels) / 10))
     assert found.headline[-1].startswith(
-        "A large buffer has its price in latency: with writes of 100 B the median chunk takes 10.5 us at 4.5 KiB and "
-        "220 us at 2 MiB (21 times), 198 us of it in flight")
+        "A large buffer has its price in latency: with writes of 100 B and NODELAY off the median chunk takes "
+        "10.5 us at 4.5 KiB and 220 us at 2 MiB (21 times), 198 us of it in flight")
     found = ask(BUFFERS, change=late(lambda levels: 10000 + effective(levels) / 10, in_flight=0.1))
     assert "in flight" not in found.headline[-1]
 

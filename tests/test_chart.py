@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from harness import chart, panels, stats, summary
 from harness.chart import Chart, ChartError
 from harness.experiment import Experiment
+from harness.panels import PanelError
 from harness.store import Trial
 
 GOLDEN = Path(__file__).parent / "golden" / "plots"
@@ -191,6 +192,20 @@ def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
         drawn(tmp_path / "file" / "charts", SIZES, "goodput_write_size")
 
 
+@pytest.mark.parametrize("kind", ["goodput_levels", "ratio_heatmap"])
+def test_more_levels_than_can_be_read(kind: str, tmp_path: Path) -> None:
+    sizes = [str(4096 + i) for i in range(61)]
+    with pytest.raises(PanelError, match=r"a chart with 61 levels cannot be read \(at most 60\)"):
+        drawn(tmp_path, {"write-size": sizes, "nodelay": ["on", "off"]}, kind, blocks=1)
+    assert len(drawn(tmp_path, {"write-size": sizes[:60], "nodelay": ["on", "off"]}, kind, blocks=1)) == 1
+
+
+def test_more_panels_than_can_be_read(tmp_path: Path) -> None:
+    levels = {"write-size": [str(100 + i) for i in range(25)], "sndbuf": ["16K", "32K"]}
+    with pytest.raises(PanelError, match="a chart with 50 panels cannot be read"):
+        drawn(tmp_path, levels, "latency_sndbuf", blocks=1)
+
+
 def test_too_many_charts_in_one(tmp_path: Path) -> None:
     levels = {"rcvbuf": [str(4096 * (i + 1)) for i in range(9)], "nodelay": ["on", "off"], "write-size": ["100"]}
     with pytest.raises(ChartError, match="no place for rcvbuf and would become 9 charts"):
@@ -289,8 +304,8 @@ def test_failed_trials_are_counted_not_drawn(tmp_path: Path) -> None:
     trials = synthetic.trials(made)
     trials[3] = synthetic.failed(trials[3], "SO_SNDBUF did not take effect.")
     (one,) = draw(made, trials, tmp_path)
-    assert one.caption.startswith("experiment invented: n = 17 trials (2 to 3 a cell); 1 failed and not drawn; "
-                                  "kernel 6.18.0;")
+    assert one.caption.replace("\n", " ").startswith(
+        "experiment invented: n = 17 trials (2 to 3 a cell); 1 failed and not drawn; kernel 6.18.0;")
     assert sum(row["kind"] == "trial" for row in table(one.tsv)) == 17
 
 

@@ -29,6 +29,8 @@ static const struct choice send_with_choices[] = {{"write", SEND_WRITE},
                                                   {NULL, 0}};
 static const struct choice family_choices[] = {{"inet", AF_INET}, {"inet6", AF_INET6}, {"unix", AF_UNIX}, {NULL, 0}};
 static const struct choice wait_choices[] = {{"block", WAIT_BLOCK}, {"spin", WAIT_SPIN}, {NULL, 0}};
+static const struct choice sched_choices[] = {
+    {"normal", SCHED_NORMAL_POLICY}, {"batch", SCHED_BATCH_POLICY}, {NULL, 0}};
 static const struct choice concurrency_choices[] = {
     {"fork", CONCURRENCY_FORK}, {"poll", CONCURRENCY_POLL}, {"thread", CONCURRENCY_THREAD}, {NULL, 0}};
 static const struct choice verify_choices[] = {
@@ -74,6 +76,12 @@ static int
 parse_wait(const char *text, void *field)
 {
     return parse_choice(text, wait_choices, field);
+}
+
+static int
+parse_sched(const char *text, void *field)
+{
+    return parse_choice(text, sched_choices, field);
 }
 
 static int
@@ -367,13 +375,16 @@ const struct args_row args_table[] = {
      "inet, inet6, or unix: the baseline without TCP."},
     {"cpus", "WHERE", "setting", "free", ENDS, parse_cpus, FIELD(cpus),
      "Placement: same (both ends on one CPU), split (two CPUs), free, or A,B (sender on CPU A, receiver on CPU B)."},
+    {"sched", "HOW", "setting", "normal", ENDS, parse_sched, FIELD(sched),
+     "Scheduling policy of both ends: normal, or batch (SCHED_BATCH), under which a wake-up does not preempt; with --cpus "
+     "same it takes out the two modes that the scheduler otherwise falls into."},
     {"wait", "HOW", "setting", "block", ENDS, parse_wait, FIELD(wait),
      "block: sleep in read() and write(). spin: try again without sleeping."},
     {"concurrency", "HOW", "setting", "fork", SERVES, parse_concurrency, FIELD(concurrency),
      "How the receiver serves many senders: fork (a process each), poll (one process for all), thread (a thread each)."},
     {"verify", "HOW", "setting", "auto", ENDS, parse_verify, FIELD(verify),
-     "Check the content with XXH3-128: full (every byte), sampled (every 16th block of 64 KiB), off. auto: full where "
-     "the transfer is known to be at most 64 MiB (kept and hashed after its last read), else sampled."},
+     "Check the content with XXH3-128: full (every byte; up to 64 MiB kept and hashed after the last read), sampled (1 "
+     "KiB of every 64 KiB), off. auto: full up to 1 MiB, else sampled, which costs the least goodput."},
     {"log", "on|off", "setting", "on", ENDS, parse_switch, FIELD(log),
      "Keep an event for every write and read; chunk latency and time in write() come from them."},
     {"events-max", "N", "setting", "1M", ENDS, parse_events_max, FIELD(events_max),
@@ -440,9 +451,10 @@ args_choice(const char *name, int value)
     static const struct {
         const char *name;
         const struct choice *choices;
-    } lists[] = {{"send-with", send_with_choices},    {"family", family_choices},     {"wait", wait_choices},
-                 {"verify", verify_choices},          {"schedule", schedule_choices}, {"factor", factor_choices},
-                 {"concurrency", concurrency_choices}};
+    } lists[] = {{"send-with", send_with_choices}, {"family", family_choices},
+                 {"wait", wait_choices},           {"verify", verify_choices},
+                 {"sched", sched_choices},         {"schedule", schedule_choices},
+                 {"factor", factor_choices},       {"concurrency", concurrency_choices}};
 
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         for (const struct choice *choice = lists[i].choices; strcmp(lists[i].name, name) == 0 && choice->word; choice++)

@@ -24,6 +24,9 @@ enum verify { VERIFY_AUTO, VERIFY_FULL, VERIFY_SAMPLED, VERIFY_OFF };
 #define EVENTS_MAX_MAX (UINT64_C(1) << 24)
 #define TIMEOUT_MAX_NS (UINT64_C(86400) * UINT64_C(1000000000))
 
+/* Up to this size --verify auto checks every byte: the kept bytes stay in the cache. */
+#define VERIFY_AUTO_FULL_BYTES (UINT64_C(1) << 20)
+
 /* Up to this size a transfer whose length is known is kept in memory and hashed after its last read. */
 #define VERIFY_KEEP_BYTES (UINT64_C(64) << 20)
 
@@ -86,6 +89,7 @@ struct config {
     struct cpus cpus;
     const char *cpus_text;
     int wait;
+    int sched; /* enum sched */
     int concurrency;
     int verify;
     bool log;

@@ -185,6 +185,7 @@ code_hello(struct codec *codec, void *message)
     code_number(codec, &hello->rearm_quickack);
     code_number(codec, &hello->rcvbuf_late);
     code_pattern(codec, &hello->pattern);
+    code_number(codec, &hello->sched);
     code_number(codec, &hello->boot_high);
     code_number(codec, &hello->boot_low);
     code_options(codec, &hello->receiver);

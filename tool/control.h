@@ -57,6 +57,7 @@ struct wire_hello {
     uint64_t sample_every_ns; /* MISSING: no samples */
     uint64_t timeout_ns;
     uint64_t cpu;            /* to pin the receiver to; MISSING: anywhere */
+    uint64_t sched;          /* enum sched */
     uint64_t workload;       /* enum workload_kind */
     uint64_t stamps;         /* 1: kernel timestamps of what arrives */
     uint64_t rearm_quickack; /* 1: before each read */

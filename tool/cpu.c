@@ -115,6 +115,20 @@ cpu_pin(int cpu, const char *end)
     return 0;
 }
 
+int
+cpu_schedule(enum sched policy, const char *end)
+{
+    const struct sched_param parameter = {.sched_priority = 0};
+
+    if (policy == SCHED_NORMAL_POLICY)
+        return 0;
+    if (sched_setscheduler(0, SCHED_BATCH, &parameter) != 0)
+        return err_system(errno, "%s: --sched batch was refused; use --sched normal", end);
+    if (sched_getscheduler(0) != SCHED_BATCH)
+        return err_set(STATUS_REFUSED, "%s: --sched batch did not take effect; use --sched normal", end);
+    return 0;
+}
+
 /* The quick half: CPU time and the moment it belongs to. */
 static void
 read_times(struct usage *usage)
@@ -133,13 +147,16 @@ read_counts(struct usage *usage)
 {
     struct rusage resources;
     char text[96];
-    uint64_t on_cpu_ns, waited_ns;
+    char *rest;
 
     usage->run_queue_ns = MISSING;
     usage->switches = MISSING;
-    if (system_read_text("/proc/thread-self/schedstat", text, sizeof text) == 0 &&
-        sscanf(text, "%" SCNu64 " %" SCNu64, &on_cpu_ns, &waited_ns) == 2)
-        usage->run_queue_ns = waited_ns;
+    /* three numbers: time on a CPU, time in the run queue, slices */
+    if (system_read_text("/proc/thread-self/schedstat", text, sizeof text) == 0) {
+        strtoumax(text, &rest, 10);
+        if (*rest == ' ')
+            usage->run_queue_ns = (uint64_t)strtoumax(rest, NULL, 10);
+    }
     if (getrusage(RUSAGE_THREAD, &resources) == 0)
         usage->switches = (uint64_t)resources.ru_nvcsw;
 }

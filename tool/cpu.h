@@ -12,6 +12,11 @@
 /* --cpus */
 enum placement { PLACEMENT_FREE, PLACEMENT_SAME, PLACEMENT_SPLIT, PLACEMENT_GIVEN };
 
+/* --sched: `batch` (SCHED_BATCH) does not preempt the other end on each wake-up. Where both ends share a CPU, the
+ * default policy falls into one of two modes for a whole transfer: the receiver takes the CPU at each wake-up, or
+ * leaves it until the buffer is full. */
+enum sched { SCHED_NORMAL_POLICY, SCHED_BATCH_POLICY };
+
 /* A CPU number that stands for "anywhere". */
 #define CPU_ANY (-1)
 
@@ -31,6 +36,10 @@ int cpus_choose(struct cpus *cpus);
 /* Pins the calling thread to `cpu` and proves it by reading the mask back. CPU_ANY does nothing. `end` stands in
  * the error. Returns 0, or -1 with STATUS_REFUSED. */
 int cpu_pin(int cpu, const char *end);
+
+/* Sets the calling thread's scheduling policy, and proves it by reading it back; its children inherit it. `end` stands
+ * in the error. Returns 0, or -1 with STATUS_REFUSED. */
+int cpu_schedule(enum sched policy, const char *end);
 
 /* What the calling thread has used so far; each MISSING where the kernel does not tell. */
 struct usage {

@@ -38,25 +38,46 @@ digest_free(struct digest *digest)
     free(digest);
 }
 
+uint64_t
+digest_window(uint64_t block)
+{
+    /* Fibonacci hashing (Knuth, TAOCP 6.4): neighbouring blocks get windows far apart. */
+    uint64_t windows = DIGEST_BLOCK_BYTES / DIGEST_WINDOW_BYTES;
+    uint64_t window = (block * UINT64_C(0x9e3779b97f4a7c15) >> 32) % windows;
+    return block * DIGEST_BLOCK_BYTES + window * DIGEST_WINDOW_BYTES;
+}
+
+/* Adds those of the next `len` bytes that lie in a window. */
+static void
+add_windows(struct digest *digest, const unsigned char *data, size_t len)
+{
+    uint64_t begin = digest->stream_bytes;
+    uint64_t end = begin + len;
+
+    for (uint64_t block = begin / DIGEST_BLOCK_BYTES; block * DIGEST_BLOCK_BYTES < end; block++) {
+        uint64_t from = digest_window(block);
+        uint64_t to = from + DIGEST_WINDOW_BYTES;
+        if (from < begin)
+            from = begin;
+        if (to > end)
+            to = end;
+        if (from >= to)
+            continue;
+        XXH3_128bits_update(digest->state, data + (from - begin), (size_t)(to - from));
+        digest->checked_bytes += to - from;
+    }
+}
+
 void
 digest_add(struct digest *digest, const void *data, size_t len)
 {
-    const unsigned char *next = data;
-
-    while (len > 0) {
-        uint64_t in_block = digest->stream_bytes % DIGEST_BLOCK_BYTES;
-        bool covered = !digest->sampled || digest->stream_bytes / DIGEST_BLOCK_BYTES % DIGEST_SAMPLE_EVERY == 0;
-        size_t part = len;
-        if (digest->sampled && part > DIGEST_BLOCK_BYTES - in_block)
-            part = (size_t)(DIGEST_BLOCK_BYTES - in_block);
-        if (covered) {
-            XXH3_128bits_update(digest->state, next, part);
-            digest->checked_bytes += part;
-        }
-        digest->stream_bytes += part;
-        next += part;
-        len -= part;
+    if (digest->sampled)
+        add_windows(digest, data, len);
+    else {
+        XXH3_128bits_update(digest->state, data, len);
+        digest->checked_bytes += len;
     }
+    digest->stream_bytes += len;
 }
 
 struct digest_value

@@ -15,6 +15,7 @@
 static atomic_int watched[WATCHED_MAX];
 static atomic_int watched_end; /* no slot at or above it was ever used */
 static volatile sig_atomic_t seen;
+static volatile sig_atomic_t came; /* a signal that was not passed on by a parent */
 
 static void
 handle(int signal_number)
@@ -22,10 +23,11 @@ handle(int signal_number)
     int saved = errno;
     int end = atomic_load(&watched_end);
 
-    if (seen && signal_number != SIGUSR1) { /* the second time: as if there were no handler */
+    if (came && signal_number != SIGUSR1) { /* the second time: as if there were no handler */
         signal(signal_number, SIG_DFL);
         raise(signal_number);
     }
+    came = came || signal_number != SIGUSR1;
     seen = 1;
     for (int i = 0; i < end; i++) {
         int slot = atomic_load(&watched[i]);

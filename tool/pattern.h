@@ -51,8 +51,8 @@ struct pattern_sum {
     uint64_t writes;  /* sending calls of the sender */
     uint64_t replies; /* writes of the receiver */
     uint64_t pause_ns;
-    bool corks;       /* c or mN: something is held back on purpose */
-    bool tcp_only;    /* c, u, mN or q: a unix socket has none of them */
+    bool corks;    /* c or mN: something is held back on purpose */
+    bool tcp_only; /* c, u, mN or q: a unix socket has none of them */
 };
 
 /* Parses `text`. Returns 0, or -1 with STATUS_USAGE and a sentence that quotes the place. */

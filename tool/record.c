@@ -160,6 +160,7 @@ write_setting(struct json *json, const struct trial *trial)
     write_cpu(json, "sender", config->cpus.sender);
     write_cpu(json, "receiver", config->cpus.receiver);
     json_close_object(json);
+    json_text(json, "sched", args_choice("sched", config->sched));
     json_text(json, "wait", args_choice("wait", config->wait));
     json_text(json, "concurrency", serves ? args_choice("concurrency", config->concurrency) : NULL);
     json_text(json, "verify", args_choice("verify", config->verify));

@@ -10,7 +10,7 @@
 #include "result.h"
 #include "trial.h"
 
-/* Writes the result document; harness/tinygram-1.schema.json says what each member means. */
+/* Writes the result document; the JSON Schema of tinygram/1 says what each member means. */
 void record_write(FILE *stream, const struct trial *trial, const struct result *result, bool compact);
 
 /* Writes every event as tab-separated values: the ends and connections one after the other, times relative to the

@@ -55,6 +55,7 @@ config_of(const struct session *session)
     config.connections = hello->connections;
     config.duration_ns = MISSING;
     config.wait = (int)hello->wait;
+    config.sched = (int)hello->sched;
     config.verify = (int)hello->verify;
     config.log = hello->log == 1;
     config.events_max = hello->events_max;
@@ -205,7 +206,7 @@ remove_name(const struct endpoint *bound)
 enum status
 recv_main(const struct config *config)
 {
-    struct endpoint bound;
+    struct endpoint bound = {.len = 0};
     int listener = -1;
     enum status status;
 

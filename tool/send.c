@@ -27,6 +27,9 @@
 /* Time for the receiver to answer HELLO. */
 #define ANSWER_LIMIT_NS (UINT64_C(5) * NS_PER_S)
 
+/* Time for the receiver's word on why it broke a connection: it was sent before. */
+#define WHY_LIMIT_NS (250 * NS_PER_MS)
+
 /* Everything of one trial at the sender. */
 struct sender {
     const struct config *config;
@@ -43,15 +46,13 @@ struct sender {
     struct outfile hgrm;
 };
 
-/* --verify auto: every byte where that can be done after the last read, else a sample. */
+/* --verify auto: every byte of a short transfer, a sample of a long one, so that checking costs no goodput. */
 static int
 resolve_verify(const struct config *config, uint64_t stream_bytes)
 {
     if (config->verify != VERIFY_AUTO)
         return config->verify;
-    bool small = stream_bytes != MISSING && stream_bytes <= VERIFY_KEEP_BYTES &&
-                 stream_bytes * config->connections <= 4 * VERIFY_KEEP_BYTES;
-    return small ? VERIFY_FULL : VERIFY_SAMPLED;
+    return stream_bytes != MISSING && stream_bytes <= VERIFY_AUTO_FULL_BYTES ? VERIFY_FULL : VERIFY_SAMPLED;
 }
 
 static int
@@ -127,6 +128,7 @@ agree(struct sender *sender)
         .rearm_quickack = config->rearm_quickack,
         .rcvbuf_late = config->rcvbuf_late,
         .pattern = config->pattern,
+        .sched = (uint64_t)config->sched,
         .receiver = config->receiver,
     };
     struct wire_reply welcome;
@@ -205,6 +207,13 @@ transfer(struct sender *sender)
     return result;
 }
 
+/* Until when the next message of the report is waited for. */
+static uint64_t
+report_limit_ns(const struct sender *sender)
+{
+    return clock_earlier_ns(sender->deadline_ns, clock_deadline_ns(REPORT_LIMIT_NS));
+}
+
 /* FINISH: our account of each connection. The digest of what was sent is computed while the receiver computes its. */
 static int
 account(struct sender *sender)
@@ -228,7 +237,7 @@ account(struct sender *sender)
                                       .digest_low = half->digest_low,
                                       .checked_bytes = half->checked_bytes,
                                       .interrupted = interrupt_seen()};
-        if (control_send(sender->control, WIRE_FINISH, &message, clock_deadline_ns(REPORT_LIMIT_NS)) != 0)
+        if (control_send(sender->control, WIRE_FINISH, &message, report_limit_ns(sender)) != 0)
             return err_context("receiver");
     }
     return 0;
@@ -248,8 +257,7 @@ collect_reads(struct sender *sender, struct end *end, uint64_t index)
     reads = end->events.entry;
     while (end->events.count < end->half.events_recorded) {
         size_t left = (size_t)end->half.events_recorded - end->events.count;
-        if (control_receive(sender->control, &sender->in, WIRE_READS, &message, clock_deadline_ns(REPORT_LIMIT_NS)) !=
-            0)
+        if (control_receive(sender->control, &sender->in, WIRE_READS, &message, report_limit_ns(sender)) != 0)
             return err_context("receiver");
         if (message.index != index || message.count == 0 || message.count > WIRE_READS_EACH || message.count > left)
             return err_set(STATUS_FAILED, "receiver: it sent events out of order");
@@ -271,8 +279,7 @@ collect_samples(struct sender *sender, struct end *end, uint64_t index)
         return -1;
     samples = end->samples.entry;
     while (end->samples.count < end->half.samples_recorded) {
-        if (control_receive(sender->control, &sender->in, WIRE_SAMPLE, &message, clock_deadline_ns(REPORT_LIMIT_NS)) !=
-            0)
+        if (control_receive(sender->control, &sender->in, WIRE_SAMPLE, &message, report_limit_ns(sender)) != 0)
             return err_context("receiver");
         if (message.index != index)
             return err_set(STATUS_FAILED, "receiver: it sent samples out of order");
@@ -291,7 +298,7 @@ confirm(struct sender *sender)
     for (uint64_t i = 0; i < sender->config->connections; i++) {
         struct end *end = &trial->receiver[i];
         struct wire_half message;
-        if (control_receive(sender->control, &sender->in, WIRE_HALF, &message, clock_deadline_ns(REPORT_LIMIT_NS)) != 0)
+        if (control_receive(sender->control, &sender->in, WIRE_HALF, &message, report_limit_ns(sender)) != 0)
             return err_context("receiver");
         if (i == 0)
             trial->confirmed_ns = clock_now_ns();
@@ -302,7 +309,7 @@ confirm(struct sender *sender)
             return -1;
         end->known = true;
     }
-    if (control_receive(sender->control, &sender->in, WIRE_DONE, &done, clock_deadline_ns(REPORT_LIMIT_NS)) != 0)
+    if (control_receive(sender->control, &sender->in, WIRE_DONE, &done, report_limit_ns(sender)) != 0)
         return err_context("receiver");
     for (uint64_t i = 0; i < sender->config->connections; i++)
         tcpinfo_read(sender->sending[i].fd, &sender->sending[i].half.info);
@@ -333,6 +340,23 @@ check_deadlock(const struct config *config)
     return pattern_check_deadlock(&config->pattern, room);
 }
 
+/* A connection broke. When the receiver did it, it has said why first, in a reply of `type`: that is the error then,
+ * else the kept one stays. Returns -1. */
+static int
+ask_why(struct sender *sender, enum wire_type type)
+{
+    enum status status = err_status();
+    char text[ERR_TEXT_BYTES];
+    struct wire_reply reply;
+
+    memcpy(text, err_text(), sizeof text);
+    if (!interrupt_seen() &&
+        control_receive(sender->control, &sender->in, type, &reply, clock_deadline_ns(WHY_LIMIT_NS)) == 0 &&
+        check_reply(&reply) != 0)
+        return -1;
+    return err_set(status, "%s", text);
+}
+
 /* Runs the whole trial; each sentence needs the one before. */
 static int
 run(struct sender *sender, const struct endpoint *control)
@@ -343,15 +367,15 @@ run(struct sender *sender, const struct endpoint *control)
     if (sender->control < 0)
         return -1;
     control_prepare(sender->control);
-    if (agree(sender) != 0 || open_connections(sender) != 0)
+    if (agree(sender) != 0)
         return -1;
+    if (open_connections(sender) != 0)
+        return ask_why(sender, WIRE_READY);
     sender->trial.bridge[0] = clock_bridge_read();
     int moved = transfer(sender);
     sender->trial.bridge[1] = clock_bridge_read();
-    if (moved != 0)
-        return -1;
-    if (account(sender) != 0 || confirm(sender) != 0)
-        return -1;
+    if (moved != 0 || account(sender) != 0 || confirm(sender) != 0)
+        return ask_why(sender, WIRE_DONE);
     return source_check(&sender->source);
 }
 
@@ -452,8 +476,11 @@ note_interruption(struct trial *trial)
 static void
 conduct(struct sender *sender, const struct endpoint *control)
 {
-    if (run(sender, control) != 0)
+    if (run(sender, control) != 0) {
+        if (clock_now_ns() >= sender->deadline_ns && strstr(err_text(), "--timeout") == NULL)
+            err_context("--timeout passed");
         trial_fail(&sender->trial);
+    }
     note_interruption(&sender->trial);
     gather(sender);
 }
@@ -517,7 +544,7 @@ send_main(const struct config *config)
 
     interrupt_install();
     if (net_resolve(config->host, (uint16_t)config->port, config->family, &control) != 0 ||
-        cpu_pin(config->cpus.sender, "sender") != 0)
+        cpu_pin(config->cpus.sender, "sender") != 0 || cpu_schedule((enum sched)config->sched, "sender") != 0)
         return err_status();
     return send_trial(config, "send", &control);
 }

@@ -63,6 +63,7 @@ end_session(struct table *table, size_t i, const struct server *server, enum sta
     if (counts)
         *status = outcome;
     session_free(session);
+    err_clear(); /* what it was is the session's affair, and told */
     table->count--;
     table->session[i] = table->session[table->count];
     table->first[i] = table->first[table->count];

@@ -118,7 +118,10 @@ reply_of(const struct session *session)
     return reply;
 }
 
-/* Tells the sender why there will be no trial, with the thread's kept error, and ends. */
+static void flush_out(struct session *session);
+
+/* Tells the sender why there will be no trial (or no more of it), with the thread's kept error, and ends. The message
+ * leaves before the data connections are closed, so that who sees them break can read why. */
 static void
 refuse(struct session *session, enum wire_type type)
 {
@@ -128,6 +131,7 @@ refuse(struct session *session, enum wire_type type)
     session->state = SESSION_REPORT;
     session->cursor.connection = session->hello.connections + 1; /* nothing follows */
     session->deadline_ns = clock_deadline_ns(HELLO_LIMIT_NS);
+    flush_out(session);
     close_data(session);
 }
 
@@ -138,8 +142,9 @@ check_hello(const struct wire_hello *hello)
     if (hello->connections < 1 || hello->connections > CONNECTIONS_MAX || hello->read_size < 1 ||
         hello->read_size > READ_SIZE_MAX || hello->events_max < 1 || hello->events_max > EVENTS_MAX_MAX ||
         hello->connections * hello->events_max > 4 * EVENTS_MAX_MAX || hello->timeout_ns > TIMEOUT_MAX_NS ||
-        hello->wait > WAIT_SPIN || hello->verify == VERIFY_AUTO || hello->verify > VERIFY_OFF || hello->log > 1 ||
-        (hello->cpu != MISSING && hello->cpu > 65535) || hello->workload >= WORKLOAD_COUNT || hello->stamps > 1 ||
+        hello->wait > WAIT_SPIN || hello->sched > SCHED_BATCH_POLICY || hello->verify == VERIFY_AUTO ||
+        hello->verify > VERIFY_OFF || hello->log > 1 || (hello->cpu != MISSING && hello->cpu > 65535) ||
+        hello->workload >= WORKLOAD_COUNT || hello->stamps > 1 ||
         (hello->workload == WORKLOAD_EXCHANGE && !pattern_is_sound(&hello->pattern)))
         return err_set(STATUS_FAILED, "the receiver was asked for something outside its bounds");
     return 0;
@@ -212,15 +217,20 @@ open_data_listener(struct session *session, struct endpoint *bound)
     return net_set_nonblocking(session->data_listener, true);
 }
 
+/* Puts this process or thread where the sender wants its receiver to run. */
 static int
-pin(const struct session *session)
+place(const struct session *session)
 {
-    if (session->hello.cpu == MISSING)
+    const struct wire_hello *hello = &session->hello;
+
+    if (hello->cpu == MISSING && hello->sched == SCHED_NORMAL_POLICY)
         return 0;
     if (session->config->concurrency == CONCURRENCY_POLL && !session->config->once)
-        return err_set(STATUS_REFUSED, "receiver: one session of a polling receiver cannot be pinned to a CPU; "
-                                       "use --cpus free, or another --concurrency");
-    return cpu_pin((int)session->hello.cpu, "receiver");
+        return err_set(STATUS_REFUSED, "receiver: one session of a polling receiver cannot be pinned to a CPU nor "
+                                       "scheduled apart; use --cpus free --sched normal, or another --concurrency");
+    if (hello->cpu != MISSING && cpu_pin((int)hello->cpu, "receiver") != 0)
+        return -1;
+    return cpu_schedule((enum sched)hello->sched, "receiver");
 }
 
 static void
@@ -236,7 +246,7 @@ take_hello(struct session *session)
     }
     session->greeted = true;
     make_plan(session);
-    if (pin(session) != 0 || make_room(session) != 0 || open_data_listener(session, &reply.data) != 0) {
+    if (place(session) != 0 || make_room(session) != 0 || open_data_listener(session, &reply.data) != 0) {
         refuse(session, WIRE_WELCOME);
         return;
     }
@@ -343,8 +353,6 @@ judge(struct session *session, uint64_t index)
     const struct wire_finish *finish = &session->finish[index];
     const struct half *half = &receiving->half;
 
-    if (receiving->failed_status != STATUS_DONE)
-        return err_set((enum status)receiving->failed_status, "receiver: %s", receiving->failed_text);
     if (half->bytes != finish->bytes)
         return err_set(STATUS_FAILED, "%" PRIu64 " bytes were sent on connection %" PRIu64 " and %" PRIu64 " arrived",
                        finish->bytes, index, half->bytes);
@@ -490,10 +498,18 @@ take_messages(struct session *session)
     }
 }
 
-/* The reading is over on every connection. */
+/* The reading is over on every connection, or has failed on one: then the sender need not go on. */
 static void
 end_data(struct session *session)
 {
+    for (uint64_t i = 0; i < session->hello.connections; i++) {
+        const struct receiving *receiving = &session->receiving[i];
+        if (receiving->failed_status == STATUS_DONE)
+            continue;
+        err_set((enum status)receiving->failed_status, "receiver: %s", receiving->failed_text);
+        refuse(session, WIRE_DONE);
+        return;
+    }
     session->state = SESSION_FINISH;
     session->deadline_ns = clock_deadline_ns(REPORT_LIMIT_NS);
 }
@@ -543,6 +559,10 @@ continue_data(struct session *session, const struct pollfd *wait, size_t count)
         if (receiving_continue(&session->receiving[i])) {
             session->ended[i] = true;
             session->ended_count++;
+        }
+        if (session->receiving[i].failed_status != STATUS_DONE) {
+            end_data(session);
+            return;
         }
     }
     if (session->ended_count == session->hello.connections)

@@ -34,7 +34,8 @@ verdict(const struct trial *trial, const struct result *result)
         return trial->verify == VERIFY_OFF ? "not checked" : "not known";
     if (result->verified == 0)
         return "DIFFERS";
-    return trial->verify == VERIFY_FULL ? "the same (every byte, XXH3-128)" : "the same (every 16th block, XXH3-128)";
+    return trial->verify == VERIFY_FULL ? "the same (every byte, XXH3-128)"
+                                        : "the same (1 KiB of every 64 KiB, XXH3-128)";
 }
 
 static void

@@ -138,6 +138,14 @@ sink_finish(struct sink *sink, struct digest_value *value, bool *checked, bool *
 }
 
 void
+sink_forget(struct sink *sink)
+{
+    sink->output_fd = -1;
+    sink->buffer = NULL;
+    sink->digest = NULL;
+}
+
+void
 sink_close(struct sink *sink)
 {
     if (sink->output_fd >= 0)
@@ -145,9 +153,7 @@ sink_close(struct sink *sink)
     if (sink->buffer != NULL)
         munmap(sink->buffer, sink->buffer_bytes);
     digest_free(sink->digest);
-    sink->output_fd = -1;
-    sink->buffer = NULL;
-    sink->digest = NULL;
+    sink_forget(sink);
 }
 
 int

@@ -1,11 +1,14 @@
 /*
  * sink.h: where a receiver puts the bytes of one data connection, and how it checks and stores them.
  *
- * Hashing every byte inside the reading loop costs goodput (it competes for the CPU), and so does keeping every
- * byte (a buffer that is never warm in the cache). So:
- *   kept     the whole stream, when its length is known and small: it is hashed and stored after the last read;
- *   hot      one buffer of read_size bytes, used again and again; the digest (of every 16th block when sampled)
- *            and --output are served between the reads, and the result says so ("where": "inline").
+ * Touching every byte costs goodput wherever it is done: hashing in the reading loop competes for the CPU, and
+ * keeping the bytes to hash them later makes the kernel copy into memory that is not warm in the cache. Only a sample
+ * is cheap. So:
+ *   kept     the whole stream, for --verify full when its length is known and small: hashed and stored after the last
+ *            read;
+ *   hot      one buffer of read_size bytes, used again and again; the digest and --output are served between the
+ *            reads, and the result says so ("where": "inline").
+ * `make bench` prints what each costs.
  */
 #ifndef TINYGRAM_SINK_H
 #define TINYGRAM_SINK_H
@@ -62,6 +65,9 @@ int sink_finish(struct sink *sink, struct digest_value *value, bool *checked, bo
 
 /* Frees all memory, in the process that called sink_open(). */
 void sink_close(struct sink *sink);
+
+/* Forgets the memory and the descriptor of a worker process that has ended: they went with it. */
+void sink_forget(struct sink *sink);
 
 /* Gives the stored file its final name (keep), or removes it. Returns 0, or -1 with an error. */
 int sink_settle(struct sink *sink, bool keep);

@@ -2,8 +2,9 @@
 #include "workers.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,9 +15,11 @@
 #include "interrupt.h"
 #include "net.h"
 #include "session.h"
+#include "sink.h"
 
 /* One worker: its task, and how to wait for its end. */
 struct worker {
+    struct session *session;
     struct receiving *receiving;
     int ready; /* a byte goes in here when the memory is prepared */
     pid_t process;
@@ -24,11 +27,19 @@ struct worker {
     bool started;
 };
 
+/* Ends the reading on every connection: one has failed, so the trial has. */
+static void
+stop_all(const struct session *session)
+{
+    for (uint64_t i = 0; i < session->hello.connections; i++)
+        shutdown(session->receiving[i].fd, SHUT_RD);
+}
+
 /* What a worker does, whatever it is. */
 static void
 work(const struct worker *worker)
 {
-    char prepared = receiving_prepare(worker->receiving) == 0;
+    char prepared = receiving_prepare(worker->receiving) == 0 ? 1 : 0;
 
     while (send(worker->ready, &prepared, 1, MSG_NOSIGNAL) < 0 && errno == EINTR)
         ;
@@ -40,7 +51,11 @@ work(const struct worker *worker)
 static void *
 work_as_thread(void *argument)
 {
-    work(argument);
+    const struct worker *worker = argument;
+
+    work(worker);
+    if (worker->receiving->failed_status != STATUS_DONE)
+        stop_all(worker->session);
     return NULL;
 }
 
@@ -70,29 +85,57 @@ start_thread(struct worker *worker)
     return code == 0 ? 0 : err_system(code, "receiver: cannot start a worker thread");
 }
 
+/* Notes how the process `process` ended; its connections' other readers stop when it failed. */
+static void
+note_end(struct session *session, pid_t process, int outcome)
+{
+    for (uint64_t i = 0; i < session->hello.connections; i++) {
+        struct worker *worker = &session->workers[i];
+        struct receiving *receiving = worker->receiving;
+        if (!worker->started || worker->process != process)
+            continue;
+        worker->started = false;
+        sink_forget(&receiving->sink);
+        if (!WIFEXITED(outcome) && receiving->failed_status == STATUS_DONE) {
+            receiving->failed_status = STATUS_FAILED;
+            snprintf(receiving->failed_text, sizeof receiving->failed_text,
+                     "the process that read data connection %" PRIu64 " was killed", i);
+        }
+        if (receiving->failed_status != STATUS_DONE)
+            stop_all(session);
+    }
+}
+
+/* Reaps the workers, which are the only children, in whatever order they end. */
+static void
+join_processes(struct session *session)
+{
+    for (;;) {
+        int outcome = 0;
+        pid_t process = waitpid(-1, &outcome, 0);
+        if (process > 0)
+            note_end(session, process, outcome);
+        else if (errno != EINTR)
+            return;
+        else if (interrupt_seen())
+            for (uint64_t i = 0; i < session->hello.connections; i++)
+                if (session->workers[i].started)
+                    interrupt_pass_on(session->workers[i].process);
+    }
+}
+
 /* Waits for the end of every worker that was started. */
 static void
 join_workers(struct session *session)
 {
-    bool forks = session->config->concurrency == CONCURRENCY_FORK;
-
-    for (uint64_t i = 0; session->workers != NULL && i < session->hello.connections; i++) {
-        struct worker *worker = &session->workers[i];
-        int outcome = 0;
-        if (!worker->started)
-            continue;
-        if (!forks) {
-            pthread_join(worker->thread, NULL);
-            continue;
-        }
-        while (waitpid(worker->process, &outcome, 0) < 0 && errno == EINTR)
-            if (interrupt_seen())
-                interrupt_pass_on(worker->process);
-        if (!WIFEXITED(outcome) && worker->receiving->failed_status == STATUS_DONE) {
-            worker->receiving->failed_status = STATUS_FAILED;
-            strcpy(worker->receiving->failed_text, "the process that read a data connection was killed");
-        }
-    }
+    if (session->workers == NULL)
+        return;
+    if (session->config->concurrency == CONCURRENCY_FORK)
+        join_processes(session);
+    else
+        for (uint64_t i = 0; i < session->hello.connections; i++)
+            if (session->workers[i].started)
+                pthread_join(session->workers[i].thread, NULL);
     free(session->workers);
     session->workers = NULL;
 }
@@ -126,7 +169,7 @@ start_all(struct session *session, int ready[2])
 
     for (uint64_t i = 0; i < session->hello.connections; i++) {
         struct worker *worker = &session->workers[i];
-        *worker = (struct worker){.receiving = &session->receiving[i], .ready = ready[1]};
+        *worker = (struct worker){.session = session, .receiving = &session->receiving[i], .ready = ready[1]};
         if ((forks ? start_process(session, worker) : start_thread(worker)) != 0)
             return -1;
         worker->started = true;

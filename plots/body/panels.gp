@@ -50,6 +50,15 @@ if (numeric) {
 }
 if (panels == 1) { COLUMNS = 1 }
 PANEL = COLUMNS == 1 ? 366 : 256
+
+# Names of levels that would run into one another are turned.
+letters = 0
+do for [k = 1:64] { letters = letters + (strlen(level[k]) > 0 ? strlen(level[k]) + 2 : 0) }
+if (letters * 7.5 > WIDTH / COLUMNS - 108) {
+    set xtics rotate by -35
+    BELOW = BELOW + 56
+    PANEL = PANEL + 56
+}
 rows = (panels + COLUMNS - 1) / COLUMNS
 
 # One y scale a row of panels where the panels of a row are to be compared.
@@ -91,12 +100,13 @@ if (X eq "size") {
     set logscale x 2
     largest = auto_place > 0 ? auto_place / 8.0 : last_place
     octaves = log(largest / first_place) / log(2)
-    step = octaves * COLUMNS > 24 ? 4 : octaves * COLUMNS > 11 ? 2 : 1
+    step = octaves * COLUMNS > 20.5 ? 4 : octaves * COLUMNS > 11 ? 2 : 1
     set xtics ()
     do for [k = ceil_log(first_place / 1.2, 2):floor_log(largest * 1.01, 2):step] { set xtics add (size_text(2.0**k) 2.0**k) }
+    if (ceil_log(first_place / 1.2, 2) > floor_log(largest * 1.01, 2)) { set xtics add (size_text(first_place) first_place) }
     if (auto_place > 0) {
         set xtics add ("auto" auto_place)
-        set arrow 9 from auto_place / 3, graph 0 to auto_place / 3, graph 1 nohead linestyle 9
+        if (first_place < auto_place) { set arrow 9 from auto_place / 3, graph 0 to auto_place / 3, graph 1 nohead linestyle 9 }
     }
     set xrange [first_place / 1.6 : last_place * (auto_place > 0 ? 2 : 1.6)]
     at(place, side, spread) = place * 2**(apart * 0.32 * aside(side) + 0.13 * spread)

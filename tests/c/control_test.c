@@ -7,7 +7,7 @@
 
 /* Lengths of the frames of wire version 2. Whoever changes one raises WIRE_VERSION. */
 static const size_t frame_bytes[WIRE_TYPES] = {
-    [WIRE_HELLO] = 2720, [WIRE_WELCOME] = 700, [WIRE_OPEN] = 172,   [WIRE_READY] = 700, [WIRE_FINISH] = 64,
+    [WIRE_HELLO] = 2728, [WIRE_WELCOME] = 700, [WIRE_OPEN] = 172,   [WIRE_READY] = 700, [WIRE_FINISH] = 64,
     [WIRE_HALF] = 2776,  [WIRE_READS] = 6176,  [WIRE_SAMPLE] = 560, [WIRE_DONE] = 700,
 };
 
@@ -120,7 +120,8 @@ fields_arrive_where_they_belong(void)
                                .rearm_quickack = 15,
                                .rcvbuf_late = 16,
                                .boot_high = 11,
-                               .boot_low = 12};
+                               .boot_low = 12,
+                               .sched = 13};
     struct wire_half half = {.index = 5, .half = half_empty()};
     struct wire_reply reply;
     struct wire_reads reads = {.index = 1, .count = 2, .read = {{10, 11, 12}, {20, 21, 22}}};
@@ -135,7 +136,8 @@ fields_arrive_where_they_belong(void)
     CHECK(hello.stream_bytes == 1 && hello.read_size == 2 && hello.connections == 3 && hello.wait == 4 &&
           hello.verify == 5 && hello.log == 6 && hello.events_max == 7 && hello.sample_every_ns == MISSING &&
           hello.timeout_ns == 9 && hello.cpu == 10 && hello.boot_high == 11 && hello.boot_low == 12 &&
-          hello.workload == 13 && hello.stamps == 14 && hello.rearm_quickack == 15 && hello.rcvbuf_late == 16);
+          hello.workload == 13 && hello.stamps == 14 && hello.rearm_quickack == 15 && hello.rcvbuf_late == 16 &&
+          hello.sched == 13);
     CHECK_NUMBER(hello.pattern.outstanding, 7);
     CHECK_NUMBER(hello.pattern.count, 9);
     CHECK(memcmp(&hello.pattern, &pattern, sizeof pattern) == 0);

@@ -80,6 +80,17 @@ ends_with_the_second(void)
     _exit(77); /* not reached */
 }
 
+/* A signal to the whole group reaches a child directly and from its parent, in any order: it is still the first. */
+static void
+counts_a_passed_on_signal_once(void)
+{
+    interrupt_install();
+    interrupt_pass_on(getpid());
+    CHECK(interrupt_seen());
+    raise(SIGTERM);
+    interrupt_pass_on(getpid());
+}
+
 static void
 leaves_signals_to_the_parent(void)
 {
@@ -113,6 +124,7 @@ main(void)
     CHECK_NUMBER(in_a_process(wakes_a_blocked_thread), 0);
     outcome = in_a_process(ends_with_the_second);
     CHECK(WIFSIGNALED(outcome) && WTERMSIG(outcome) == SIGINT);
+    CHECK_NUMBER(in_a_process(counts_a_passed_on_signal_once), 0);
     CHECK_NUMBER(in_a_process(leaves_signals_to_the_parent), 0);
     CHECK_NUMBER(in_a_process(watches_are_used_again), 0);
     return check_end();

@@ -198,6 +198,23 @@ two_at_once_have_two_names(void)
     CHECK_NUMBER(files_there(), 0);
 }
 
+/* The parent of a worker process that was killed: the record is there, the memory it names is not. */
+static void
+what_a_dead_worker_leaves_is_cleaned_up(void)
+{
+    struct sink_plan plan = plan_of(STREAM_BYTES, VERIFY_FULL, "sink");
+    struct sink sink, workers;
+
+    REQUIRE(sink_open(&plan, &workers) == 0);
+    sink = workers;
+    sink_close(&workers);
+    sink_forget(&sink);
+    sink_close(&sink); /* frees nothing for the second time */
+    CHECK_NUMBER(files_there(), 1);
+    CHECK(sink_settle(&sink, false) == 0);
+    CHECK_NUMBER(files_there(), 0);
+}
+
 static void
 what_cannot_be_stored_is_told(uint64_t announced)
 {
@@ -253,6 +270,7 @@ main(void)
     a_stream_longer_than_announced_is_refused();
     an_empty_stream();
     two_at_once_have_two_names();
+    what_a_dead_worker_leaves_is_cleaned_up();
     what_cannot_be_stored_is_told(STREAM_BYTES);
     what_cannot_be_stored_is_told(MISSING);
     a_bad_directory_is_told();
