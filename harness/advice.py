@@ -7,20 +7,20 @@ are counted and not estimated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final
 
 from harness import answer as answers
-from harness.answer import (CHANCE, EFFECT, LATENCY, Answer, Effect, compare, joined, number_text, percent_text, split,
-                            time_text, times_text, typical, values)
+from harness.answer import (CHANCE, Answer, Effect, compare, joined, number_text, percent_text, split, time_text,
+                            times_text, values)
 from harness.experiment import Experiment
-from harness.load import HOLD, PIPELINE, QUEUE, interval, write_size
+from harness.load import HOLD, PIPELINE, QUEUE, interval, seconds, write_size
 from harness.observer import MEASURES, ratios, stamped
-from harness.panels import Measure, Point, Points, size_text, sndbuf_level
+from harness.panels import Derived, Measure, Point, Points, size_text, sndbuf_level
 from harness.parts import Line, bars, lines
-from harness.pattern import NOTHING, remedies
+from harness.pattern import remedies
 from harness.remedy import CALLS, CPU, SEGMENTS
 from harness.stats import modes, sign_chance
 
@@ -28,8 +28,8 @@ STALLED: Final = 0.5
 
 # What a stall waited for, as it ends a sentence.
 MECHANISMS: Final = {
-    "nagle_delayed_ack": "Nagle's algorithm holds the later write until the earlier one is acknowledged, and the receiver "
-                         "delays that ACK",
+    "nagle_delayed_ack": "Nagle's algorithm holds the later write until the earlier one is acknowledged, and the "
+                         "receiver delays that ACK",
     "corked": "the cork holds the last segment until the kernel's time for it is up",
     "send_buffer_full": "write() waits for room in the send buffer",
     "window_closed": "the receiver's window is closed",
@@ -37,6 +37,16 @@ MECHANISMS: Final = {
     "reply_held": "the request arrives in time, and the reply is held at the receiver",
     "reader_late": "the bytes wait for the receiver's read()",
     "unknown": "the kernel's timestamps do not tell for what"}
+
+
+def _latency(document: Mapping[str, Any]) -> float | None:
+    """Seconds of the median exchange or message; of a trial too short for that, of those after its first one."""
+    whole = seconds("latency_ns", "p50")(document)
+    first = (document["result"].get("first_exchanges_ns") or [])[1:]
+    return whole if whole is not None or not first else median(first) / 1e9
+
+
+LATENCY: Final = Derived("latency", "", "s", _latency)
 
 
 def stall_share(point: Point) -> float | None:
@@ -57,7 +67,9 @@ def mechanisms(points: Points) -> dict[str, int]:
     return {name: found[name] for name in sorted(found, key=lambda name: -found[name]) if found[name]}
 
 
-def _range(found: Sequence[float], text: Any) -> str:
+def _range(found: Sequence[float], text: Callable[[float], str]) -> str:
+    if not found:
+        return "an unknown value"
     return " to ".join(dict.fromkeys(text(value) for value in (min(found), max(found))))
 
 
@@ -102,6 +114,14 @@ def _latencies(points: Points) -> str:
     return " or ".join(time_text(median(group)) for group in groups) if groups else "an unknown time"
 
 
+def _on(case: Case) -> Sequence[Point]:
+    return case.on
+
+
+def _off(case: Case) -> Sequence[Point]:
+    return case.off
+
+
 def case_sentence(case: Case) -> str:
     """What NODELAY does to one request, with numbers and mechanism."""
     on, off = _latencies(case.on), _latencies(case.off)
@@ -113,13 +133,23 @@ def case_sentence(case: Case) -> str:
                  f"{MECHANISMS.get(chief, chief)}")
         left = [share for share in map(stall_share, case.on) if share is not None]
         if left:
-            told += ("; with NODELAY none does" if max(left) == 0 else
+            told += ("; with NODELAY none of them does" if max(left) == 0 else
                      f"; with NODELAY {_range(left, percent_text)} do")
     else:
         extra = {"lower": " (clearly less)", "higher": " (clearly more)", "unclear": " (no clear difference)",
                  "few": " (too few trials to tell)", "modes": " (two modes, so that they cannot be compared)"}
         told += extra.get(case.verdict, "") + (", and nothing stalls" if shares else "")
     return told + "."
+
+
+def _bracketed(name: str) -> str:
+    """100 + 400 B, reply 1 B, MSS not set: what follows the first comma, in brackets; for lists."""
+    first, _, rest = name.partition(", ")
+    return f"{first} ({rest})" if rest else first
+
+
+def _count_text(value: float) -> str:
+    return f"{value:.3g}"
 
 
 def verdict_sentences(found: Sequence[Case]) -> list[str]:
@@ -133,18 +163,18 @@ def verdict_sentences(found: Sequence[Case]) -> list[str]:
                     "NODELAY."),
         ("few", "For {} there are too few trials to tell ({} with Nagle's algorithm, {} with NODELAY); more blocks "
                 "would."),
-        ("modes", "For {} the trials fall into two modes, so that there is no one answer ({} with Nagle's algorithm, {} "
-                  "with NODELAY)."))
+        ("modes", "For {} the trials fall into two modes, so that there is no one answer ({} with Nagle's algorithm, "
+                  "{} with NODELAY)."))
     told = []
     for verdict, text in texts:
         group = [case for case in found if case.verdict == verdict]
         if not group:
             continue
-        names = joined([case.name for case in group]).replace(", reply", " with reply")
-        sides = [_range(values([point for case in group for point in side(case)], LATENCY), time_text)
-                 for side in (lambda case: case.off, lambda case: case.on)]
+        names = joined([_bracketed(case.name) for case in group])
+        on, off = ([point for case in group for point in side(case)] for side in (_on, _off))
+        sides = [_range(values(side, LATENCY), time_text) for side in (off, on)]
         if verdict == "stall":
-            chief = next(iter(mechanisms([point for case in group for point in case.off])), "unknown")
+            chief = next(iter(mechanisms(off)), "unknown")
             told.append(text.format(names, MECHANISMS.get(chief, chief), *sides))
         else:
             told.append(text.format(names, *sides))
@@ -186,7 +216,7 @@ def _cost(line: Line) -> str:
     for measure, text in ((SEGMENTS, "{} segments"), (CALLS, "{} calls")):
         found = values(line.points, measure)
         if found:
-            parts.append(text.format(number_text(median(found))))
+            parts.append(text.format(_count_text(median(found))))
     cpu = values(line.points, CPU)
     if cpu:
         parts.append(f"{time_text(median(cpu))} of CPU time")
@@ -199,25 +229,24 @@ def split_sentence(points: Points) -> str:
     if not asked:
         return "No kernel timestamps were asked for, so the trials do not show where the time went."
     lost = [point for point in asked if not bars(point.trial.document["result"].get("split"))]
-    if lost:
-        told = f"The kernel gave no timestamps in {len(lost)} of {len(asked)} trials: where their time went is not known."
-        if len(lost) == len(asked):
-            return told
-    else:
-        told = ""
+    told = (f"The kernel gave no timestamps in {len(lost)} of {len(asked)} trials: where their time went is not known."
+            if lost else "")
+    if len(lost) == len(asked):
+        return told
     held: dict[str, list[tuple[float, float]]] = {}
     for line in lines(asked):
         for point in line.points:
             for bar in bars(point.trial.document["result"].get("split")):
                 if bar.held:
-                    held.setdefault(f"{line.label}, {line.heading}", []).append((bar.parts[1] / 1e9, sum(bar.parts) / 1e9))
+                    parts = (bar.parts[1] / 1e9, sum(bar.parts) / 1e9)
+                    held.setdefault(f"{line.label} ({line.heading})", []).append(parts)
     if not held:
         return f"{told} The kernel's timestamps show no write that was held back.".strip()
     name = max(held, key=lambda name: median(hold for hold, _ in held[name]))
     hold, whole = (median(pair[index] for pair in held[name]) for index in (0, 1))
     return (f"{told} The kernel's timestamps show where the time goes: with {name} a write that is held takes "
-            f"{time_text(whole)} to its read(), and {percent_text(hold / whole)} of that it lies in the sender's TCP, "
-            "written and not sent.").strip()
+            f"{time_text(whole)} to its read(), and {time_text(hold)} of that ({percent_text(hold / whole)}) it lies "
+            "in the sender's TCP, written and not sent.").strip()
 
 
 def about_exchanges(points: Points) -> Answer:
@@ -250,9 +279,10 @@ def about_pipeline(points: Points) -> Answer:
         if effect is None or not on or not off:
             continue
         told.setdefault(effect.verdict, []).append((count, effect.ratio))
-        parts = [f"{name} {text(median(values(off, measure)))} with Nagle's algorithm and {text(median(values(on, measure)))} "
-                 "with NODELAY" for name, measure, text in (
-                     ("the median exchange takes", latency, time_text), ("segments per exchange:", segments, number_text))
+        parts = [f"{name} {text(median(values(off, measure)))} with Nagle's algorithm and "
+                 f"{text(median(values(on, measure)))} with NODELAY" for name, measure, text in (
+                     ("the median exchange takes", latency, time_text),
+                     ("segments per exchange:", segments, _count_text))
                  if values(on, measure) and values(off, measure)]
         details.append(f"{count} outstanding: NODELAY on gives {times_text(effect.ratio)} the exchanges a second; "
                        f"{'; '.join(parts)}.")
@@ -281,51 +311,79 @@ def about_holds(points: Points) -> Answer:
     for line in lines(known):
         middle, late = (median(values(line.points, measure)) for measure in HOLD)
         size = write_size(line.points[0].trial.document)
-        name = ", ".join(filter(None, (f"messages of {size_text(size or 0)}", interval(line.points[0].trial.document)[1],
-                                       line.heading.rpartition(", ")[2], line.label)))
+        name = ", ".join(filter(None, (
+            f"messages of {size_text(size or 0)}", interval(line.points[0].trial.document)[1],
+            line.heading.rpartition(", ")[2], line.label)))
         longest.append((middle, name))
         if middle >= 1e-6 or late >= 1e-4:
             details.append(f"{name}: held {time_text(middle)} at the median, {time_text(late)} for one in a hundred.")
     held = [item for item in longest if item[0] >= 1e-6]
     if not held:
-        return Answer((f"None is held: in all {len(longest)} cells the median message leaves before write() returns.",), (),
-                      tuple(details))
+        return Answer((f"None is held: in all {len(longest)} cells the median message leaves before write() returns.",),
+                      (), tuple(details))
     hold, name = max(held)
     return Answer((f"The median message is held back in {len(held)} of {len(longest)} cells, longest "
                    f"({time_text(hold)}) with {name}.",), (), tuple(details))
 
 
 def about_queues(points: Points) -> Answer:
-    """What waits in the send buffer: planned latency at the lowest and the highest rate, by buffer."""
-    planned, late, actual = QUEUE
-    head, details = [], []
-    for name, group in split(sorted(points, key=_buffer), _queue).items():
-        rates = split(sorted(group, key=lambda point: point.row.rate_per_s or 0), lambda point: f"{point.row.rate_per_s:g}")
-        told = [f"{rate} a second {time_text(median(values(cell, planned)))} "
-                f"({time_text(median(values(cell, actual)))} from write() for one in a hundred)"
-                for rate, cell in rates.items() if values(cell, planned) and values(cell, actual)]
-        details.append(f"{name}: the median message is late by, from its planned time, at {', at '.join(told)}.")
+    """What waits in the send buffer: at the highest rate the largest buffer against the smallest, and NOTSENT_LOWAT."""
+    planned, _, actual = QUEUE
+    details = []
+    for name, group in split(sorted(points, key=lambda point: (_lowat(point), _buffer(point))), _queue).items():
+        cells = split(sorted(group, key=lambda point: point.row.rate_per_s or 0), _rate)
+        both = {rate: (values(cell, planned), values(cell, actual)) for rate, cell in cells.items()}
+        told = [f"{time_text(median(plan))} at {rate}, and {time_text(median(wrote))} of it after write() for one in a "
+                "hundred" for rate, (plan, wrote) in both.items() if plan and wrote]
+        details.append(f"{name}: from its planned time the median message takes {'; '.join(told)}.")
     fast = max((point.row.rate_per_s or 0 for point in points), default=0)
-    top = split([point for point in points if point.row.rate_per_s == fast], _queue)
-    ends = [(median(values(cell, actual)), name) for name, cell in top.items() if values(cell, actual)]
-    if len(ends) > 1:
-        (least, at_least), (most, at_most) = min(ends), max(ends)
-        effect = compare(top[at_most], top[at_least], actual, lambda point: "")
-        clear = effect is not None and effect.verdict == "higher"
-        if clear or most >= 3 * least:
-            head.append(f"At {fast:g} messages a second one in a hundred waits {time_text(most)} after write() with "
-                        f"{at_most}, and {time_text(least)} with {at_least}: the larger buffer is the longer queue.")
-        else:
-            head.append(f"At {fast:g} messages a second the buffers make no clear difference to what waits after write() "
-                        f"({time_text(least)} to {time_text(most)} for one in a hundred).")
-    late_ones = [point for point in points if point.row.kept_schedule is False]
-    if late_ones:
-        behind = sorted({point.row.rate_per_s or 0 for point in late_ones})
-        head.append(f"{len(late_ones)} of {len(points)} trials did not keep their schedule, at "
-                    f"{joined([f'{rate:g}' for rate in behind])} messages a second: there the wait only moves, from the "
-                    "buffer to before write().")
-    return Answer(tuple(head) or ("There is one rate and one buffer only, so there is nothing to compare.",), (),
-                  tuple(details))
+    top = [point for point in points if point.row.rate_per_s == fast]
+    head = [f"At {fast:g} messages a second, of one in a hundred: "
+            + "; ".join(filter(None, [*_by_buffer(top), _by_lowat(top)])) + "."]
+    behind = [rate for rate, cell in split(sorted(points, key=lambda point: point.row.rate_per_s or 0), _rate).items()
+              if 2 * sum(point.row.kept_schedule is False for point in cell) > len(cell)]
+    if behind:
+        head.append(f"At {joined(behind)} most trials did not keep their schedule: there a smaller buffer only moves "
+                    "the wait, from the buffer to before write(), where the program can see it.")
+    if head[0].endswith(": ."):
+        head[0] = "There is one buffer only, so there is nothing to compare."
+    return Answer(tuple(head), (), tuple(details))
+
+
+def _after_write(one: Points, other: Points, names: tuple[str, str]) -> str:
+    """What waits after write() with one setting, against the other."""
+    actual = QUEUE[2]
+    effect = compare(one, other, actual, lambda point: "")
+    found = [values(side, actual) for side in (one, other)]
+    if not all(found) or effect is None:
+        return ""
+    verdict = {"higher": "longer", "lower": "shorter", "unclear": "no clear difference",
+               "few": "too few trials to tell"}[effect.verdict]
+    return (f"with {names[0]} it takes {time_text(median(found[0]))} after write(), with {names[1]} "
+            f"{time_text(median(found[1]))} ({verdict})")
+
+
+def _by_buffer(top: Points) -> list[str]:
+    """The largest buffer against the smallest, for each NOTSENT_LOWAT."""
+    told = []
+    for lowat, group in split(sorted(top, key=_lowat), _lowat).items():
+        cells = list(split(sorted(group, key=_buffer), lambda point: (sndbuf_level(point) or ("unknown",))[0]).items())
+        if len(cells) > 1:
+            (small, first), (large, last) = cells[0], cells[-1]
+            behind = f" and NOTSENT_LOWAT {lowat}" if lowat else ""
+            told.append(_after_write(last, first, (f"SO_SNDBUF {large}{behind}", f"SO_SNDBUF {small}{behind}")))
+    return told
+
+
+def _by_lowat(top: Points) -> str:
+    """NOTSENT_LOWAT against none, in the largest buffer."""
+    largest = max(map(_buffer, top), default=0.0)
+    sides = split([point for point in top if _buffer(point) == largest], _lowat)
+    other = next((lowat for lowat in sides if lowat not in ("", "auto")), None)
+    if other is None or "auto" not in sides:
+        return ""
+    name = f"SO_SNDBUF {(sndbuf_level(sides[other][0]) or ('unknown',))[0]}"
+    return _after_write(sides[other], sides["auto"], (f"{name} and NOTSENT_LOWAT {other}", "NOTSENT_LOWAT auto"))
 
 
 def _buffer(point: Point) -> float:
@@ -333,11 +391,17 @@ def _buffer(point: Point) -> float:
     return float("inf") if level is None or level[1] is None else level[1]
 
 
+def _lowat(point: Point) -> str:
+    return next((level for name, level in point.trial.levels.items() if name.endswith("notsent-lowat")), "")
+
+
+def _rate(point: Point) -> str | None:
+    return None if point.row.rate_per_s is None else f"{point.row.rate_per_s:g} a second"
+
+
 def _queue(point: Point) -> str | None:
-    if point.row.rate_per_s is None:
-        return None
-    lowat = next((level for name, level in point.trial.levels.items() if name.endswith("notsent-lowat")), None)
-    return f"SO_SNDBUF {(sndbuf_level(point) or ('unknown',))[0]}" + (f", NOTSENT_LOWAT {lowat}" if lowat else "")
+    level = (sndbuf_level(point) or ("unknown",))[0]
+    return f"SO_SNDBUF {level}" + (f", NOTSENT_LOWAT {_lowat(point)}" if _lowat(point) else "")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -354,8 +418,7 @@ def observer_sentence(line: Line, measure: Measure, what: str) -> str:
     clear = sign_chance(ups, len(found)) <= CHANCE
     verb = "raise" if middle > 1 else "lower"
     told = f"{verb} {what} by {abs(middle - 1) * 100:.2g} %" if clear else f"make no clear difference to {what}"
-    return (f"{told} ({number_text(min(found)) if min(found) < 0.995 else f'{min(found):.2f}'} to {max(found):.2f} times, "
-            f"{len(found)} pairs)")
+    return f"{told} ({min(found):.2f} to {max(found):.2f} times, {len(found)} pairs)"
 
 
 def about_observer(points: Points) -> Answer:

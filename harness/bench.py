@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from harness import pair
 from harness.experiment import ROOT
-from harness.peers import IPERF3, PEERS, Bulk, Server
+from harness.peers import IPERF3, PEERS, ROUND_TRIPS, Bulk, Server
 from harness.schema import HarnessError
 
 SCHEMA: Final = "tinygram-bench/1"
@@ -324,9 +324,119 @@ def digest_rows(bench: Bench) -> Iterator[Row]:
                   ratios(found["sampled"], found["off"]))
 
 
+MESSAGE_BYTES: Final = 64
+SPINNING: Final = ("--wait", "spin", "--cpus", "split")
+
+
+def exchanges(bench: Bench, count: int, *arguments: str) -> dict[str, Any]:
+    """The result of some exchanges of 64 bytes each way."""
+    every = ("--pattern", f"w{MESSAGE_BYTES},r{MESSAGE_BYTES}", "--count", str(count), "--congestion", CONGESTION)
+    result: dict[str, Any] = trial(bench, (*every, *arguments)).document["result"]
+    return result
+
+
+def tool_round_trip(bench: Bench, count: int, *arguments: str) -> Arm:
+    """An arm: the median exchange in us."""
+    return lambda: float(exchanges(bench, count, *arguments)["latency_ns"]["p50"]) / 1e3
+
+
+def bare_round_trip(bench: Bench, count: int, cpus: tuple[int, int], wait: str) -> Arm:
+    """An arm: the median exchange of the bare loop in us."""
+    command = [str(bench.loops / "bare_exchange"), str(count), str(MESSAGE_BYTES), *map(str, cpus), wait, CONGESTION]
+
+    def run() -> float:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if ended.returncode != 0:
+            raise BenchError(f"the bare loop failed: {ended.stderr.strip()} ({' '.join(command)})")
+        return int(ended.stdout.split()[0]) / 1e3
+    return run
+
+
+def placement(bench: Bench, cpus: str) -> tuple[int, int]:
+    """The CPUs that --cpus chooses for sender and receiver."""
+    found = trial(bench, ("--bytes", "1", "--cpus", cpus)).document["setting"]["placement"]
+    return int(found["sender"][0]), int(found["receiver"][0])
+
+
+def exchange_rows(bench: Bench) -> Iterator[Row]:
+    """64 byte exchanges: spinning on two CPUs and blocking on one, against bare loops and each peer that is installed.
+
+    The peers run as a user starts them: anywhere, blocking.
+    """
+    count = 20_000
+    everywhere = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+    asked = Bulk(1, MESSAGE_BYTES, CONGESTION, everywhere, bench.loops / "preload_congestion.so")
+    with ExitStack() as stack:
+        arms = {"tool, spinning": tool_round_trip(bench, count, *SPINNING),
+                "bare, spinning": bare_round_trip(bench, count, placement(bench, "split"), "spin"),
+                "tool, one CPU": tool_round_trip(bench, count, "--cpus", "same"),
+                "bare, one CPU": bare_round_trip(bench, count, placement(bench, "same"), "block")}
+        for peer in ROUND_TRIPS:
+            if peer.is_there():
+                arms[peer.name] = stack.enter_context(Server(peer, asked)).goodput
+        found = bench.interleave(arms)
+    for name in sorted(found):
+        yield Row(f"exchange of {MESSAGE_BYTES} B, median, {name}", "us", tuple(found[name]))
+    for where in ("spinning", "one CPU"):
+        yield Row(f"exchange against the bare loop, {where}", "ratio",
+                  ratios(found[f"tool, {where}"], found[f"bare, {where}"]), 1.05, at_least=False)
+    for peer in ROUND_TRIPS:
+        if peer.name in found:
+            yield Row(f"exchange, spinning, against {peer.name}", "ratio",
+                      ratios(found["tool, spinning"], found[peer.name]), 0.25, at_least=False)
+
+
+def recording_rows(bench: Bench) -> Iterator[Row]:
+    """What the record costs an exchange: the median with --log on minus that with --log off, in turns."""
+    arms = {level: tool_round_trip(bench, 20_000, *SPINNING, "--log", level) for level in ("on", "off")}
+    found = bench.interleave(arms, 2)
+    yield Row("recording an exchange", "ns",
+              tuple((on - off) * 1e3 for on, off in zip(found["on"], found["off"], strict=True)), 100.0, at_least=False)
+
+
+def split_rows(bench: Bench) -> Iterator[Row]:
+    """The parts of the split against the one-way latency."""
+    for text, arguments in (("write-write-read", ("--pattern", "w100,w400,r1", "--count", "5000", "--nodelay", "on")),
+                            ("stream", ("--stream", "100@10000", "--count", "5000"))):
+        def share(arguments: Sequence[str] = arguments) -> float:
+            split = trial(bench, (*arguments, "--stamps", "on", "--congestion", CONGESTION)).document["result"]["split"]
+            return 100.0 * float(split["sums_within_1us"]) / float(split["writes"] + split["without_stamps"])
+        found = bench.interleave({"share": share}, 1 / 3)
+        yield Row(f"split adds up within 1 us, {text}", "%", tuple(found["share"]), 99.0)
+
+
+def stream_rows(bench: Bench) -> Iterator[Row]:
+    """10,000 messages a second: how late they begin, one in a hundred."""
+    def lateness(*arguments: str) -> Arm:
+        every = ("--stream", "100@10000", "--duration", "500ms", "--congestion", CONGESTION, *arguments)
+        return lambda: float(trial(bench, every).document["result"]["schedule"]["lateness_ns"]["p99"]) / 1e3
+    found = bench.interleave({"spinning, two CPUs": lateness(*SPINNING), "blocking": lateness(),
+                              "blocking, one CPU": lateness("--cpus", "same")})
+    for name in sorted(found):
+        yield Row(f"lateness of 10,000 messages/s, p99, {name}", "us", tuple(found[name]),
+                  None if "one CPU" in name else 20.0, at_least=False)
+
+
+def memory_rows(bench: Bench) -> Iterator[Row]:
+    """Ten times the exchanges, the same memory: the largest size of the sender's process, read while it still runs."""
+    def peak_kib(count: int) -> float:
+        command = [str(bench.tool), "pair", "--pattern", "w1,r1", "--count", str(count), "--events-max", "10000",
+                   *SPINNING, "--json", str(bench.folder / "memory.json")]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise BenchError(f"a trial failed ({' '.join(command)})")
+        return float(usage.ru_maxrss)
+    found = bench.interleave({"few": lambda: peak_kib(20_000), "many": lambda: peak_kib(200_000)}, 1 / 3)
+    yield Row("memory of 200,000 exchanges against 20,000", "ratio", ratios(found["many"], found["few"]), 1.05,
+              at_least=False)
+
+
 CLAIMS: Final[Mapping[str, Callable[[Bench], Iterator[Row]]]] = {
     "goodput": goodput_rows, "sendfile": sendfile_rows, "trial": trial_rows, "harness": harness_rows, "log": log_rows,
-    "digest": digest_rows}
+    "digest": digest_rows, "exchange": exchange_rows, "recording": recording_rows, "split": split_rows,
+    "stream": stream_rows, "memory": memory_rows}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -343,7 +453,7 @@ def line(row: Row) -> str:
 
 def absent() -> list[str]:
     """The packages of the peers that are not installed."""
-    return [peer.package for peer in PEERS if not peer.is_there()]
+    return sorted({peer.package for peer in (*PEERS, *ROUND_TRIPS) if not peer.is_there()})
 
 
 @contextmanager

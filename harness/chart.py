@@ -20,7 +20,8 @@ from typing import Final
 
 from harness.curves import cdf, curve_factors, percentiles
 from harness.experiment import ChartSpec, Experiment
-from harness.load import hold_factors, hold_write_size, pipeline, pipeline_factors, queue_factors, queue_latency
+from harness.load import (hold_factors, hold_write_size, pipeline, pipeline_factors, queue_factors,
+                          queue_latency)
 from harness.panels import (FLIGHT, GOODPUT, LATENCIES, PLACEMENTS, SEGMENT, Build, Cell, Point, Points, Table,
                             against_sndbuf, against_write_size, buffer_factors, factor_text, level_factors, levels,
                             ratios)
@@ -120,8 +121,8 @@ KINDS: Final[Mapping[str, Kind]] = {
         "circle is one trial, each bar a median. " + _MODES),
     "observer": Kind(
         observer, observer_factors,
-        "Each circle is a trial with kernel timestamps, divided by the trial without them in the same block; each bar is "
-        "the median. At 1, the dotted line, the timestamps change nothing; right of it they cost time."),
+        "Each circle is a trial with kernel timestamps, divided by the trial without them in the same block; each bar "
+        "is the median. At 1, the dotted line, the timestamps change nothing; right of it they cost time."),
     "pipeline": Kind(
         pipeline, pipeline_factors,
         "To the right more exchanges are under way at once. With each step the connection has more to do, so the rate "
@@ -147,16 +148,17 @@ KINDS: Final[Mapping[str, Kind]] = {
         + _MODES),
     "timeline": Kind(
         timeline, all_factors,
-        "Time runs to the right, and the bytes of one connection are counted upwards: each line climbs when the program "
-        "writes, TCP sends, the other host receives, its program reads, or the ACK comes back. Where the lines lie on "
-        "each other nothing waits. A red arrow is a wait: the bytes are written, but TCP does not send them. Above is "
-        "Nagle's algorithm, below NODELAY, on the same axes; at the right both from their beginning, enlarged."),
+        "Time runs to the right, and the bytes of one connection are counted upwards: each line climbs when the "
+        "program writes, TCP sends, the other host receives, its program reads, or the ACK comes back. Where the "
+        "lines lie on each other nothing waits. A red arrow is a wait: the bytes are written, but TCP does not send "
+        "them. Above is Nagle's algorithm, below NODELAY, on the same axes; at the right both from their beginning, "
+        "enlarged."),
     "split_bars": Kind(
         split_bars, row_factors,
-        "Each bar is the way of the median write, from before write() at the left to after the read() that had its last "
-        "byte; each colour is one part of that way. Where only some of the writes of an exchange were held back, those "
-        "have a bar of their own. At the right the same bars are enlarged, so that what lasts microseconds can be seen "
-        "beside a hold of milliseconds. Each circle is one trial."),
+        "Each bar is the way of the median write, from before write() at the left to after the read() that had its "
+        "last byte; each colour is one part of that way. Where only some of the writes of an exchange were held back, "
+        "those have a bar of their own. At the right the same bars are enlarged, so that what lasts microseconds can "
+        "be seen beside a hold of milliseconds. Each circle is one trial."),
 }
 
 

@@ -4,6 +4,7 @@
     python3 -m harness run --continue RUN
     python3 -m harness chart RUN
     python3 -m harness report [EXPERIMENT.toml | RUN ...]
+    python3 -m harness cliff FOUND.json [--out DIR]
 
 Exit status: 0 done; 2 usage, or an experiment that cannot be used; 3 the system refused (no program, nothing to write
 to); 4 a trial failed; 130 interrupted, and the run can be continued.
@@ -24,7 +25,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from harness import experiment as experiments
-from harness import chart, machine, pair, plan, store, summary
+from harness import chart, cliff, machine, pair, plan, store, summary
 from harness.experiment import Experiment, ExperimentError
 from harness.plan import Plan, PlannedTrial
 from harness.schema import HarnessError
@@ -101,6 +102,11 @@ def _parser() -> argparse.ArgumentParser:
     chart = commands.add_parser("chart", help="draw the charts and the report of a run anew")
     chart.add_argument("run", type=Path, metavar="RUN")
     chart.set_defaults(command=_chart)
+
+    cliff_map = commands.add_parser("cliff", help="draw the map of what `tinygram cliff --json FOUND.json` found")
+    cliff_map.add_argument("found", type=Path, metavar="FOUND.json")
+    cliff_map.add_argument("--out", type=Path, metavar="DIR", help="where the chart goes (default: beside the file)")
+    cliff_map.set_defaults(command=_cliff)
 
     report = commands.add_parser("report", parents=[common], help="run experiments and report on all of them")
     report.add_argument("what", type=Path, nargs="*", metavar="EXPERIMENT.toml|RUN",
@@ -262,6 +268,14 @@ def _chart(options: argparse.Namespace) -> int:
         _say(run.word)
     write_summary(run.folder, run.plan.experiment, run.trials)
     _report_on([run.folder], run.folder)
+    return DONE
+
+
+def _cliff(options: argparse.Namespace) -> int:
+    made = cliff.draw(options.found, options.out if options.out is not None else options.found.parent)
+    for sentence in cliff.sentences(cliff.read(options.found)):
+        _say(sentence)
+    _say(f"map: {made.svg}")
     return DONE
 
 

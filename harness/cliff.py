@@ -18,9 +18,9 @@ REMEDIES: Final = {"quickack": "TCP_QUICKACK at the receiver", "mss": "MSS 1448"
 COLUMNS: Final = ("kind", "number", "value", "speed", "low", "high", "stalls", "words", "axis", "unit")
 HOW_TO_READ: Final = (
     "To the right the factor grows; each point is the median of the trials at one value, and the bar behind it reaches "
-    "from the slowest trial to the fastest. A red point had stalls. At each number two neighbouring values are more than "
-    "three times apart; the search halved the distance between them until they were 1 % apart. The other symbols show what the "
-    "slow side reaches with one remedy: where one lies up at the level of the fast side, it removes the cliff.")
+    "from the slowest trial to the fastest. A red point had stalls. At each number two neighbouring values differ more "
+    "than threefold; the search halved the distance between them until it was 1 %. The other symbols show what the "
+    "slow side reaches with one remedy: where one lies at the level of the fast side, it removes the cliff.")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -52,7 +52,8 @@ def sentences(document: Mapping[str, Any]) -> list[str]:
         kept = [REMEDIES.get(each["name"], each["name"]) for each in cliff["remedies"] if not each["removes"]]
         found.append(
             f"{number}: {cliff['slow']} is {cliff['factor']:.3g} times slower than {cliff['fast']}: "
-            f"{cliff['mechanism']}. " + (f"Removed by {', '.join(removed)}" if removed else "Removed by none of those tried")
+            f"{cliff['mechanism']}. "
+            + (f"Removed by {', '.join(removed)}" if removed else "Removed by none of those tried")
             + (f"; not by {', '.join(kept)}." if kept else "."))
     return found or ["No cliff: no two neighbours differ by more than a factor of three."]
 
@@ -89,10 +90,12 @@ def caption(document: Mapping[str, Any]) -> str:
     """What the map rests on, as far as the search tells."""
     machine = document["machine"]
     n = len(document["points"])
+    first, last = (_value(document, document["points"][end]["value"]) for end in (0, -1))
     return "\n".join(wrap(
-        f"n = {n * document['trials']} trials ({document['trials']} at each of {n} values); kernel {machine['kernel']}; "
-        f"congestion control of the machine {machine['congestion_default']}; HZ={machine['hz'] or 'unknown'}; "
-        f"from {_value(document, document['points'][0]['value'])} to {_value(document, document['points'][-1]['value'])}",
+        f"n = {n * document['trials']} trials ({document['trials']} at each of {n} values); "
+        f"kernel {machine['kernel']}; congestion control of the machine {machine['congestion_default']}; "
+        f"HZ={machine['hz'] or 'unknown'}; "
+        f"from {first} to {last}",
         CAPTION_WIDTH))
 
 

@@ -1,5 +1,4 @@
-"""Distributions of latency, a curve a trial: chunks of a transfer by size and buffer, exchanges and messages by setting.
-"""
+"""Distributions of latency, a curve a trial: of chunks by size and buffer, of exchanges and messages by setting."""
 
 from __future__ import annotations
 

@@ -25,7 +25,13 @@ def rate(document: Document) -> float | None:
     """Exchanges or messages a second."""
     result = document["result"]
     messages, elapsed = result.get("messages"), result.get("elapsed_ns")
-    return messages / elapsed * 1e9 if messages and elapsed else None
+    return float(messages / elapsed * 1e9) if messages and elapsed else None
+
+
+def segments(document: Document) -> float | None:
+    """Data segments per exchange, message or chunk."""
+    found = document["result"].get("segments_per_message")
+    return None if found is None else float(found)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -35,7 +41,7 @@ PIPELINE: Final = (
     Derived("latency", "latency of the median exchange", "s", seconds("latency_ns", "p50")),
     Derived("late", "latency, 99th percentile", "s", seconds("latency_ns", "p99")),
     Derived("rate", "exchanges a second", "k", rate),
-    Derived("segments", "segments per exchange", "number", lambda document: document["result"].get("segments_per_message")))
+    Derived("segments", "segments per exchange", "number", segments))
 
 
 def pipeline_factors(factors: Sequence[str]) -> Sequence[str]:
@@ -63,8 +69,8 @@ def write_size(document: Document) -> int | None:
     pattern, workload = pattern_of(document), document["workload"]
     if pattern is not None:
         return pattern.writes[-1] if pattern.writes else None
-    size = workload.get("message_size")
-    return workload.get("write_size") if size is None else size
+    size: int | None = workload.get("message_size")
+    return size if size is not None or workload.get("write_size") is None else int(workload["write_size"])
 
 
 def interval(document: Document) -> tuple[float, str]:

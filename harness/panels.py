@@ -106,6 +106,9 @@ def sndbuf_places(points: Points) -> dict[str, float]:
 PLACEMENTS: Final = {"same": "both ends on one CPU", "split": "each end on its own CPU", "free": "placed by the kernel"}
 FACTOR_HEADS: Final = {"sndbuf": "SO_SNDBUF", "send-sndbuf": "SO_SNDBUF", "rcvbuf": "SO_RCVBUF request",
                        "mss": "MSS request", "nodelay": "NODELAY", "send-nodelay": "NODELAY",
+                       "recv-nodelay": "NODELAY of the receiver", "notsent-lowat": "NOTSENT_LOWAT",
+                       "rearm-quickack": "QUICKACK", "stamps": "kernel timestamps", "size": "message size",
+                       "rate": "messages a second", "outstanding": "exchanges outstanding",
                        "congestion": "congestion control", "write-size": "write size", "send-with": "way of sending",
                        "cpus": "placement"}
 
@@ -119,6 +122,8 @@ def factor_text(factor: str, level: str) -> str:
     """A level of a factor as it stands in a title."""
     if factor == "cpus":
         return PLACEMENTS.get(level, f"CPUs {level}")
+    if factor == "variant":
+        return level
     if factor in ("write-size", "send-with"):
         return f"{'writes of' if factor == 'write-size' else 'sent with'} {level}"
     return f"{factor_head(factor)} {level}"
@@ -195,7 +200,7 @@ def panels(points: Points, measures: Sequence[Measure], value: str, panel: Calla
                 key = (number, side, where[1], where[0])
                 groups.setdefault(key, []).append((size, point))
     united = any(measure.unit for measure in measures)
-    columns = ("kind", "panel", "panel_title", "series" if series is not None else "nodelay", "level", "place", "spread",
+    columns = ("kind", "panel", "panel_title", "nodelay" if series is None else "series", "level", "place", "spread",
                "modes", "low", "high", value, "trial", *(("unit",) if united else ()))
     trials: list[tuple[Cell, ...]] = []
     medians: list[tuple[Cell, ...]] = []

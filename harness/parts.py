@@ -177,5 +177,3 @@ def split_bars(points: Points, factors: Sequence[str]) -> Table | None:
     if reach > ZOOM * near:
         rows.append(("reach", 2, None, None, 0.0, near, None))
     return Table(("kind", "place", "label", "part", "start_s", "end_s", "trial"), tuple(rows), tuple(drawn))
-
-

@@ -34,12 +34,15 @@ class PeerError(HarnessError):
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """One bulk transfer that every peer is asked for. preload: the library for peers without that option."""
+    """What every peer is asked for. preload: the library for peers without an option for the congestion control.
+
+    cpu: the CPU, or the list of CPUs, that server and client may use.
+    """
 
     bytes: int
     write_bytes: int
     congestion: str
-    cpu: int
+    cpu: int | str
     preload: Path
 
 
@@ -112,6 +115,31 @@ PEERS: Final = (
     Peer("nuttcp", ("nuttcp",), "nuttcp",
          lambda port, data_port: ["nuttcp", "-S", "--nofork", "-P", str(port), "-p", str(data_port)],
          _nuttcp_client, _number(r"rate_Mbps=([\d.]+)", 1e6 / 8), preload=True),
+)
+
+
+def _round_trip(pattern: str, times: float) -> Callable[[str], float]:
+    """Reads a latency in us; `times` makes a round trip of it."""
+    def find(printed: str) -> float:
+        found = re.search(pattern, printed, re.MULTILINE)
+        if not found:
+            raise PeerError(f"no latency in what it printed: {printed.strip()[-200:]!r}.")
+        return float(found[1]) * times
+    return find
+
+
+# The median round trip of a message and a reply of as many bytes, in us. sockperf reports half of it.
+ROUND_TRIPS: Final = (
+    Peer("sockperf", ("sockperf",), "sockperf",
+         lambda port, _: ["sockperf", "server", "--tcp", "-i", "127.0.0.1", "-p", str(port)],
+         lambda port, _, bulk: ["sockperf", "ping-pong", "--tcp", "-i", "127.0.0.1", "-p", str(port), "-m",
+                                str(bulk.write_bytes), "-t", "1"],
+         _round_trip(r"percentile 50\.000 *= *([\d.]+)", 2.0), preload=False),
+    Peer("netperf", ("netperf", "netserver"), "netperf (non-free)",
+         lambda port, _: ["netserver", "-D", "-4", "-L", "127.0.0.1", "-p", str(port)],
+         lambda port, _, bulk: ["netperf", "-4", "-H", "127.0.0.1", "-p", str(port), "-P", "0", "-t", "TCP_RR", "-l",
+                                "1", "--", "-r", f"{bulk.write_bytes},{bulk.write_bytes}", "-o", "P50_LATENCY"],
+         _round_trip(r"^([\d.]+)$", 1.0), preload=False),
 )
 
 

@@ -15,14 +15,15 @@ from harness.stats import modes
 COLUMNS: Final = ("kind", "panel", "place", "label", "unit", "modes", "low", "high", "value", "trial")
 
 Document = Mapping[str, Any]
+Value = Callable[[Line, Measure], list[tuple[float, Point]]]
 
 
 def _each(document: Document, *names: str) -> float | None:
     """The sum of some counts of the result by its exchanges (messages, chunks); None where one is missing."""
-    found = [document["result"].get(name) for name in (*names, "messages")]
-    if any(value is None for value in found) or not found[-1]:
-        return None
-    return float(sum(found[:-1])) / found[-1]
+    result: Mapping[str, float | None] = document["result"]
+    found = [value for name in names for value in [result.get(name)] if value is not None]
+    messages = result.get("messages")
+    return sum(found) / messages if messages and len(found) == len(names) else None
 
 
 def calls(document: Document) -> float | None:
@@ -49,8 +50,7 @@ CPU: Final = Derived("cpu", "CPU time", "s", cpu)
 REMEDIES: Final = (LATENCY, SEGMENTS, CALLS, CPU)
 
 
-def dots(found: Iterable[Line], measures: Sequence[Measure], value: Callable[[Line, Measure], list[tuple[float, Point]]],
-         ) -> Table | None:
+def dots(found: Iterable[Line], measures: Sequence[Measure], value: Value) -> Table | None:
     """The table of plots/body/rows.gp: headings, labels, panels, a row a trial and a row a median.
 
     value gives the numbers of one line in one panel, each with its trial. Where they have two modes there is no median.

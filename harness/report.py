@@ -1,8 +1,8 @@
 """The report: report.html, which needs nothing else, and report.md with its pictures beside it.
 
-Everything that a report concludes comes from harness/answer.py; this module gathers it with the charts, the tables, the
-machine and the commands that repeat it, and hands it to the templates. What is always true (the words, the method and
-its limits) stands in the templates.
+Everything that a report concludes comes from harness/answer.py and harness/advice.py; this module gathers it with the
+charts, the tables, the machine and the commands that repeat it, and hands it to the templates. What is always true (the
+words, the method and its limits) stands in the templates.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness import advice, chart, store, summary
+from harness import advice, chart, load, remedy, store, summary
 from harness.answer import (CHANCE, EFFECT, LATE, LATENCY, Answer, blocked_share, bytes_text, cell_name, level_text,
                             percent_text, rate_text, split, time_text, values)
 from harness.panels import GOODPUT, SEGMENT, Measure, Point, Points, factor_head, size_text
@@ -38,6 +38,9 @@ UNEVEN: Final = 2.0
 OPENING: Final = ("sndbuf", "send-sndbuf")
 
 SEGMENTS: Final = Measure("data_segments")
+FIRST: Final = Measure("first_exchange_s")
+PLANNED: Final = Measure("latency_planned_p50_s")
+PLANNED_LATE: Final = Measure("latency_planned_p99_s")
 
 # What a report shows of machine.json: its key and how it is called. Sizes and lists are worded by `_machine_value`.
 MACHINE: Final = (
@@ -97,6 +100,7 @@ class Section:
     failures: tuple[str, ...]
     commands: tuple[tuple[str, str], ...]
     machine: tuple[tuple[str, str], ...]
+    workload: str = "transfer"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -105,6 +109,8 @@ class Section:
 
 def table(points: Points, factors: Sequence[str]) -> Table:
     """One row a cell, in the order of the plan; requests with one effective SO_SNDBUF share a row."""
+    if not _is_transfer(points):
+        return _table_of_messages(points, factors)
     heads = (*map(factor_head, factors), "n", "goodput: median", "min", "max", "chunk latency: median", "99 %",
              "segments", "bytes per segment", "asleep in write()")
     rows = []
@@ -120,10 +126,39 @@ def table(points: Points, factors: Sequence[str]) -> Table:
     return Table(heads, tuple(rows))
 
 
-def _modes_text(found: Sequence[float]) -> str:
+def _is_transfer(points: Points) -> bool:
+    return all(point.row.workload in (None, "transfer") for point in points)
+
+
+def _table_of_messages(points: Points, factors: Sequence[str]) -> Table:
+    """The same for exchanges and for the messages of a stream."""
+    streamed = all(point.row.workload == "stream" for point in points)
+    heads = (*map(factor_head, factors), "n", "latency: median", "99 %",
+             *(("from the plan: median", "99 %", "kept its schedule") if streamed else ("first exchange",)),
+             "stalled", "held: median", "99 %", "segments", "calls", "CPU time")
+    rows = []
+    for group in split(sorted(points, key=lambda point: point.row.cell),
+                       lambda point: cell_name(point, factors)).values():
+        shares = [share for share in map(advice.stall_share, group) if share is not None]
+        kept = [point.row.kept_schedule for point in group if point.row.kept_schedule is not None]
+        rows.append((
+            *(level_text(group[0], factor) for factor in factors), str(len(group)),
+            _modes_text(values(group, LATENCY), time_text), _median_text(group, LATE, time_text),
+            *((_median_text(group, PLANNED, time_text), _median_text(group, PLANNED_LATE, time_text),
+               f"{sum(kept)} of {len(kept)}" if kept else "") if streamed
+              else (_median_text(group, FIRST, time_text),)),
+            percent_text(median(shares)) if shares else "",
+            _median_text(group, load.HOLD[0], time_text), _median_text(group, load.HOLD[1], time_text),
+            _median_text(group, remedy.SEGMENTS, lambda count: f"{count:.3g}"),
+            _median_text(group, remedy.CALLS, lambda count: f"{count:.3g}"),
+            _median_text(group, remedy.CPU, time_text)))
+    return Table(heads, tuple(rows))
+
+
+def _modes_text(found: Sequence[float], text: Callable[[float], str] = rate_text) -> str:
     groups = modes(found)
-    return rate_text(median(found)) if len(groups) == 1 else "two modes: " + " and ".join(
-        f"{rate_text(median(group))} ({len(group)})" for group in groups)
+    return "" if not groups else text(median(found)) if len(groups) == 1 else "two modes: " + " and ".join(
+        f"{text(median(group))} ({len(group)})" for group in groups)
 
 
 def _median_text(points: Points, measure: Measure, text: Any) -> str:
@@ -151,17 +186,26 @@ def notes(run: Run, points: Points, factors: Sequence[str], first: bool = True) 
         found.append(f"The machine was busy when the run began (load {load:.1f} on {cpus} CPUs): other work slows "
                      "single trials. Run it again when the machine is quiet.")
     cells = split(points, lambda point: cell_name(point, factors)).values()
-    uneven = [cell for cell in cells if len(modes(values(cell, GOODPUT))) == 1 and
+    uneven = [cell for cell in cells if _is_transfer(cell) and len(modes(values(cell, GOODPUT))) == 1 and
               max(values(cell, GOODPUT)) > UNEVEN * min(values(cell, GOODPUT))]
     if uneven:
         found.append(f"In {len(uneven)} of {len(cells)} cells the fastest trial is more than twice as fast as the "
                      "slowest. More blocks (`--blocks N`) make their medians firmer.")
-    unverified = [point for point in points if point.row.verified is not True]
+    unverified = [point for point in points if point.row.verified is not True and _is_transfer([point])]
     if unverified:
         found.append(f"The content of {len(unverified)} trials was not verified.")
     sent_again = [point for point in points if point.row.retransmits]
     if sent_again:
         found.append(f"{len(sent_again)} of {len(points)} trials sent segments again, which loopback seldom needs.")
+    unstamped = [point for point in points if point.row.stamps == "on"
+                 and not point.trial.document["result"].get("split")]
+    if unstamped:
+        found.append(f"The kernel gave no timestamps in {len(unstamped)} of {len(points)} trials: where the time of "
+                     "their writes went is not known, and their stalls are told from latencies alone.")
+    behind = [point for point in points if point.row.kept_schedule is False]
+    if behind:
+        found.append(f"{len(behind)} of {len(points)} trials did not keep their schedule: their latency from write() "
+                     "leaves out what waited before it.")
     events = [point.trial.document["result"]["events"] for point in points]
     if any((end or {}).get("dropped") for event in events for end in (event["sender"], event["receiver"])):
         found.append("Some event logs overflowed: the latencies of those trials are from a part of their chunks. "
@@ -268,7 +312,7 @@ def section(run: Run, out_dir: Path, anchor: str, first: bool = True) -> Section
         missing_charts=tuple(spec.title for spec in run.experiment.charts if spec.name not in drawn),
         table=table(points, factors), folder=quote(os.path.relpath(run.folder, out_dir)),
         count=_count(run, points, factors), notes=notes(run, points, factors, first), failures=_failures(run),
-        commands=commands(run), machine=machine(run.machine))
+        commands=commands(run), machine=machine(run.machine), workload=run.experiment.workload_name)
 
 
 def _shown(path: Path) -> str:
@@ -295,9 +339,12 @@ def render(sections: Sequence[Section], made_at: str) -> tuple[str, str]:
                               lstrip_blocks=True, keep_trailing_newline=True,
                               autoescape=lambda name: name is not None and name.endswith(".html"))
     environment.filters |= {"code": _code, "cell": _cell}
-    opening = next((one for one in sections if any(factor in OPENING for factor in one.factors)), sections[0])
+    opening = next((one for one in sections if one.workload == "transfer"
+                    and any(factor in OPENING for factor in one.factors)), sections[0])
+    advised = next((one for one in sections if one.workload == "exchange" and one is not opening), None)
     machines = list(dict.fromkeys(one.machine for one in sections))
-    known = {"sections": sections, "opening": opening, "made_at": made_at, "machines": machines,
+    known = {"sections": sections, "opening": opening, "advised": advised,
+             "exchanged": any(one.workload != "transfer" for one in sections), "made_at": made_at, "machines": machines,
              "chance": percent_text(CHANCE), "effect": percent_text(EFFECT - 1), "mode_gap": f"{MODE_GAP:.0f}"}
     return (environment.get_template("report.html").render(known),
             environment.get_template("report.md").render(known))

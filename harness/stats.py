@@ -70,4 +70,4 @@ def sign_chance(ups: float, pairs: int) -> float:
     ups: pairs that went up (one without a change is half). Exact. Source: the sign test (Arbuthnott, 1710).
     """
     far = math.floor(min(ups, pairs - ups))
-    return min(1.0, 2 * sum(math.comb(pairs, k) for k in range(far + 1)) / 2 ** pairs)
+    return min(1.0, 2 * sum(math.comb(pairs, k) for k in range(far + 1)) / float(2 ** pairs))

@@ -18,6 +18,7 @@ EXCHANGES: Final = 3
 WRITES: Final = 8
 LONG_NS: Final = 1_000_000
 NARROW: Final = 0.05
+NO_STAMPS: Final = "no kernel timestamps here: what TCP sent when is not known"
 
 # The lines of a timeline, and the kind of event that each comes from.
 LINES: Final = (("written", "write"), ("left", "sched"), ("arrived", "arrive"), ("read", "read"), ("acked", "ack"))
@@ -187,5 +188,5 @@ def timeline(points: Points, factors: Sequence[str]) -> Table | None:
     stamped = any(event.kind == "sched" for side in sides for event in side.events)
     columns = ("panel", "kind", "time_s", "end_s", "bytes", "words", "more_words", "nodelay")
     if not stamped:
-        rows.append((1, "note", 0.0, None, None, "no kernel timestamps here: what TCP sent when is not known", None, None))
+        rows.append((1, "note", 0.0, None, None, NO_STAMPS, None, None))
     return Table(columns, tuple(rows), tuple(side.point for side in sides))

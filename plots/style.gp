@@ -69,7 +69,8 @@ set grid xtics ytics linestyle 8
 size_text(bytes) = bytes < 1024 || bytes < 10240 && int(bytes) % 512 ? sprintf("%.0f B", bytes) \
     : bytes < 1048576 ? sprintf("%.4g KiB", bytes / 1024.0) : sprintf("%.4g MiB", bytes / 1048576.0)
 array PREFIX[7] = ["n", "u", "m", "", "k", "M", "G"]
-unit_text(value, unit) = unit eq "B" ? size_text(value) : unit_text_at(value, unit, floor_log(value, 1000))
+unit_text(value, unit) = unit eq "B" ? size_text(value) : unit_text_at(value, unit, within(floor_log(value, 1000), -3, 3))
+within(value, least, most) = value < least ? least : value > most ? most : value
 unit_text_at(value, unit, power) = sprintf("%.3g %s%s", value / 1000.0**power, PREFIX[int(power) + 4], unit)
 floor_log(value, base) = floor(log(value) / log(base) + 1e-9)
 ceil_log(value, base) = ceil(log(value) / log(base) - 1e-9)

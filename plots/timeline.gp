@@ -39,7 +39,7 @@ eval set_page(rows, PANEL)
 set multiplot
 eval set_head_and_foot(page_height(rows, PANEL))
 set key maxrows 3 width 2
-set label 4 request . (notes eq "" ? "" : "; " . notes) at screen 16 / WIDTH, screen 1 - 112 / page_height(rows, PANEL) left font AXIS_FONT
+set label 4 request . (notes eq "" ? "" : "; " . notes) at screen 16 / WIDTH, screen 1 - 117 / page_height(rows, PANEL) left font AXIS_FONT
 
 set yrange [0:top * 1.28]
 do for [p = 1:panels] {
@@ -49,8 +49,8 @@ do for [p = 1:panels] {
     set xrange [0:reach[p] * scale]
     set label 3 NODELAY_TITLE[side[p]] . ": " . title[p] at graph 0, graph 1 offset 0, 0.7 left font PANEL_FONT
     if (p % 2 == 0) { set label 3 title[p] }
-    set xlabel (long ? "time since the first write() (ms)" : "time since the first write() (microseconds)") font AXIS_FONT offset 0, 0.3
-    set ylabel (p % 2 == 1 ? "bytes of the connection" : "") font AXIS_FONT offset 0.5, 0
+    set xlabel (p <= panels - COLUMNS ? "" : long ? "time since the first write() (ms)" : "time since the first write() (microseconds)") font AXIS_FONT offset 0, 0.3
+    set ylabel (p % 2 == 1 ? "bytes of the connection" : "") font AXIS_FONT offset 1.2, 0
     is(kind) = column("panel") == p && strcol("kind") eq kind
     plot for [k = 1:5] DATA using (is(word(KINDS, k)) ? column("time_s") * scale : NaN):"bytes" with steps linestyle 10 + k notitle, \
         for [k = 1:5] DATA using (is(word(KINDS, k)) && column("time_s") > 0 && column("time_s") <= reach[p] ? column("time_s") * scale : NaN):"bytes" \

@@ -19,7 +19,8 @@ TOP_LEVEL_PAPERS = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "pyproject.tom
 
 # Each module of the harness may import only the modules before it.
 HARNESS_ORDER = ("schema experiment plan machine pair store summary stats compare gate panels pattern "
-                 "timeline parts load remedy observer curves chart cliff answer advice report cli plugin peers bench").split()
+                 "timeline parts load remedy observer curves chart cliff answer advice report cli plugin "
+                 "peers bench").split()
 PACKAGE_FILES = {"__init__", "__main__"}
 
 HEADERS = sorted((ROOT / "tool").rglob("*.h"))

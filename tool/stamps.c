@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <linux/errqueue.h>
 #include <linux/net_tstamp.h>
@@ -17,6 +18,11 @@
 #include "sockopt.h"
 
 #define BRIDGE_TRIES 16
+
+#define RECEIVING (SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE)
+
+/* Time for the kernel to begin to stamp. */
+#define STAMPING_LIMIT_NS (50 * NS_PER_MS)
 
 /* Room for one stamp, one extended error with an address, and alignment. */
 #define ANCILLARY_BYTES 512
@@ -50,12 +56,6 @@ stamps_enable_sending(int fd)
     return sockopt_enable_stamps(fd, SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_SOFTWARE |
                                          SOF_TIMESTAMPING_TX_ACK | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_ID |
                                          SOF_TIMESTAMPING_OPT_TSONLY);
-}
-
-int
-stamps_enable_receiving(int fd)
-{
-    return sockopt_enable_stamps(fd, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
 }
 
 /* The 64-bit offset whose low 32 bits are `low`, near `near`. */
@@ -160,4 +160,42 @@ stamps_read(int fd, void *buffer, size_t len, uint64_t *kernel_ns)
         *kernel_ns = ns_of(&times.ts[0]);
     }
     return got;
+}
+
+/* The kernel begins to stamp what arrives a little after it was first asked to, for all sockets at once: sends
+ * datagrams to itself until one is stamped. Where that takes too long, the first reads have no stamp, and the split
+ * tells. */
+static void
+await_stamping(void)
+{
+    struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof self;
+    uint64_t kernel_ns = 0;
+    uint64_t deadline_ns = clock_deadline_ns(STAMPING_LIMIT_NS);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&self, len) == 0 &&
+        getsockname(fd, (struct sockaddr *)&self, &len) == 0 && connect(fd, (struct sockaddr *)&self, len) == 0 &&
+        sockopt_enable_stamps(fd, RECEIVING) == 0) {
+        while (kernel_ns == 0 && clock_now_ns() < deadline_ns && send(fd, "", 1, MSG_DONTWAIT) == 1) {
+            struct pollfd wait = {.fd = fd, .events = POLLIN};
+            char byte;
+            poll(&wait, 1, 1);
+            if (wait.revents != 0)
+                stamps_read(fd, &byte, 1, &kernel_ns);
+        }
+    } else {
+        err_clear(); /* no IPv4 here: the reads will tell */
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+int
+stamps_enable_receiving(int fd)
+{
+    if (sockopt_enable_stamps(fd, RECEIVING) != 0)
+        return -1;
+    await_stamping();
+    return 0;
 }

@@ -91,10 +91,22 @@ if (X eq "count") {
     set xtics ()
     tick(x) = sprintf("set xtics add ('%s' %.9g)", unit_text(x, ""), x)
     ticks = ""
+    nearest = 1.0
+    seen_places = ""
     stats DATA using (ticks = strstrt(ticks, tick(column("place"))) ? ticks : ticks . tick(column("place")) . "; ", 1) nooutput
     eval ticks
+    # Trials stand beside their place, but not so far that they stand at their neighbour's.
+    array place[64]
+    places = 0
+    stats DATA using (here = column("place"), places < 64 && strstrt(seen_places, sprintf(" %.9g ", here)) == 0 ? (places = places + 1, \
+        seen_places = seen_places . sprintf(" %.9g ", here), place[places] = here, 1) : 1, 1) nooutput
+    do for [i = 1:places] {
+        do for [k = 1:places] {
+            if (place[k] > place[i]) { step = log(place[k] / place[i]) / log(2); nearest = step < nearest ? step : nearest }
+        }
+    }
     set xrange [first_place / 1.6 : last_place * 1.6]
-    at(place, side, spread) = place * 2**(apart * 0.32 * aside(side) + 0.13 * spread)
+    at(place, side, spread) = place * 2**(nearest * (apart * 0.32 * aside(side) + 0.13 * spread))
 }
 if (X eq "size") {
     set logscale x 2

@@ -2,7 +2,7 @@
 # columns: kind panel place label unit modes low high value
 # The script sets RATIO: 1 where 1 means no difference, 0 where the axis begins at 0 or, over more than a factor of 20,
 # is logarithmic.
-LABELS = 262.0
+LABELS = 276.0
 LINE = 24.0
 GAP = 26.0
 panels = 0

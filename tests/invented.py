@@ -1,0 +1,185 @@
+"""Invented exchanges and streams of a plausible kernel: experiments, trials and event logs, everywhere the same."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import synthetic
+
+from harness import experiment as experiments
+from harness import pattern as patterns
+from harness import plan
+from harness.experiment import Experiment
+from harness.store import Trial
+
+Change = Callable[[Mapping[str, str], dict[str, Any]], None]
+STALL_NS = 43_900_000.0
+QUICK_NS = 25_000.0
+PARTS = {"in_write_ns": 1500.0, "hold_ns": 0.0, "to_device_ns": 500.0, "to_kernel_ns": 700.0, "wait_read_ns": 7000.0}
+VARIANTS = {"Nagle": ("w100,w{body},r1", {}), "NODELAY": ("w100,w{body},r1", {"nodelay": "on"}),
+            "CORK": ("c,w100,w{body},u,r1", {}), "writev": ("v100+{body},r1", {}),
+            "QUICKACK": ("w100,w{body},r1", {"rearm-quickack": "on"})}
+
+
+def experiment(factors: Mapping[str, Sequence[str]], charts: Sequence[str] = (), workload: str = "exchange",
+               fixed: Mapping[str, str] | None = None, blocks: int = 3, variants: Sequence[str] = (),
+               name: str = "invented") -> Experiment:
+    """An experiment over `factors`, with charts of the given kinds. fixed: further keys of [workload]."""
+    lines = ["# Invented.", 'question = "Should it be set?"', 'events = "first"', "[workload]", f'name = "{workload}"']
+    lines += [f'{key} = "{value}"' for key, value in (fixed or {"count": "100"}).items()]
+    for variant in variants:
+        pattern, options = VARIANTS[variant]
+        lines += ["[[variant]]", f'name = "{variant}"', f'pattern = "{pattern}"']
+        lines += [f'{key} = "{value}"' for key, value in options.items()]
+    lines += ["[factors]", *(f"{key} = {list(levels)!r}" for key, levels in factors.items())] if factors else []
+    lines += ["[repeat]", f"blocks = {blocks}"]
+    for chart in charts:
+        lines += ["[[chart]]", f'name = "{chart}"', f'title = "Chart {chart}"']
+    return experiments.parse("\n".join(lines) + "\n", Path(f"{name}.toml"))
+
+
+def flat(value: float) -> dict[str, Any]:
+    """A distribution with one value."""
+    return {"count": 84, "min": value, "mean": value, "p50": value, "p90": value, "p99": value, "p999": value,
+            "max": value, "exact": True, "curve": [[q, value] for q in (0, 0.25, 0.5, 0.75, 0.9, 0.95, 1)]}
+
+
+def half(value: float) -> dict[str, Any]:
+    """A distribution whose upper half has one value, and whose lower half is 0."""
+    return {**flat(value), "min": 0, "mean": value / 2, "p50": 0,
+            "curve": [[0, 0], [0.25, 0], [0.5, 0], [0.55, value], [0.75, value], [0.95, value], [1, value]]}
+
+
+def stalls(count: int, mechanism: str = "nagle_delayed_ack") -> dict[str, Any]:
+    """What the classifier says of `count` stalls by one mechanism."""
+    names = ("nagle_delayed_ack", "corked", "send_buffer_full", "window_closed", "retransmission", "reply_held",
+             "reader_late", "unknown")
+    return {"count": count, "time_ns": count * round(STALL_NS), "threshold_ns": 30000000,
+            "by_mechanism": {name: count if name == mechanism else 0 for name in names}}
+
+
+def split(hold: dict[str, Any]) -> dict[str, Any]:
+    """A split of which the hold is given; the other parts last microseconds."""
+    return {"writes": 200, "without_stamps": 0, "merged": 0, "unordered": 0, "sums_within_1us": 200, "stamps": 600,
+            "stamps_dropped": 0, "clock_error_ns": 20, "clock_drift_ns": 0, "until_ack_ns": flat(9000.0),
+            **{name: flat(value) for name, value in PARTS.items()}, "hold_ns": hold}
+
+
+def document(options: Mapping[str, str], rng: random.Random) -> dict[str, Any]:
+    """One sound result document of an exchange or a stream, with these options of the program.
+
+    Nagle stalls where two plain writes of less than one MSS make a request; QUICKACK, NODELAY and one call end that.
+    """
+    noise = 1 + rng.uniform(-0.02, 0.02)
+    levels = {key: value for key, value in options.items() if key in ("nodelay", "mss", "sndbuf", "cpus", "family")}
+    made = synthetic.document(levels, random.Random(1))
+    result, setting = made["result"], made["setting"]
+    stamped = options.get("stamps") == "on"
+    quick = QUICK_NS * noise * (1.1 if stamped else 1)
+    setting["stamps"] = stamped
+    setting["rearm_quickack"] = options.get("rearm-quickack") == "on"
+    workload: dict[str, Any] = {"source": "memory", "file": None, "duration_ns": None, "write_size": None}
+    found = {"stalls": stalls(0), "messages": 100, "latency_ns": flat(quick), "writes": 100, "reads": 100,
+             "reply_writes": 100, "reply_reads": 100, "reply_bytes": 100, "elapsed_ns": round(100 * quick),
+             "cpu_sender_ns": round(40 * quick), "cpu_receiver_ns": round(40 * quick), "data_segments": 100,
+             "first_exchanges_ns": [30000] * 16, "split": split(flat(0.0)) if stamped else None}
+    if "stream" in options:
+        size, rate = options["stream"].split("@")
+        late = float(rate) > 10000
+        wait = (4e6 if options.get("sndbuf", "auto") == "auto" else 1e6) * noise if late else quick
+        wait /= 2 if options.get("notsent-lowat", "auto") != "auto" else 1
+        held = options.get("nodelay", "off") == "off" and int(size) < 1448 and stamped
+        found |= {"schedule": {"kept": not late, "lateness_ns": flat(300.0),
+                               "latency_planned_ns": flat(9e6 * noise if late else quick)},
+                  "latency_ns": flat(wait), "first_exchanges_ns": None, "reply_writes": None, "reply_reads": None,
+                  "split": split(flat(6e6 * noise if held else 0.0)) if stamped else None}
+        workload |= {"name": "stream", "message_size": int(size), "rate_per_s": float(rate), "schedule": "constant"}
+    else:
+        pattern = patterns.parse(options["pattern"])
+        several = len(pattern.writes) > 1 and not pattern.marks & {"c", "v", "m"}
+        mss = 1448 if options.get("mss") == "1448" else 65483
+        stalled = (several and pattern.writes[-1] < mss and options.get("nodelay", "off") == "off"
+                   and not setting["rearm_quickack"] and "q" not in pattern.marks)
+        if stalled:
+            found |= {"latency_ns": flat(STALL_NS * noise), "stalls": stalls(99),
+                      "split": split(half(STALL_NS * noise)) if stamped else None}
+        calls = 100 * len(pattern.writes) if several else 100
+        found |= {"writes": calls, "data_segments": calls}
+        found["latency_ns"] = flat(found["latency_ns"]["p50"] * pattern.outstanding)
+        workload |= {"name": "exchange", "pattern": options["pattern"], "outstanding": pattern.outstanding,
+                     "count": 100}
+    found["segments_per_message"] = found["data_segments"] / 100
+    made["workload"] = {**made["workload"], **workload}
+    made["result"] = {**result, **found}
+    return made
+
+
+def trials(made: Experiment, change: Change | None = None) -> list[Trial]:
+    """Every trial of an experiment, in plan order. change: what else a result is, by the levels of its trial."""
+    rng = random.Random(7)
+    found = []
+    for planned in plan.build(made).trials:
+        given = dict(zip([name.removeprefix("--") for name in planned.arguments[::2]], planned.arguments[1::2]))
+        filled = document(given, rng)
+        levels = dict(planned.levels)
+        if change is not None:
+            change(levels, filled["result"])
+        found.append(Trial(planned.trial, planned.block, planned.cell, planned.position, planned.id, levels, 0.08,
+                           filled))
+    return found
+
+
+HEAD = "# tinygram events 1\nend\tconnection\tkind\ttime_ns\tend_ns\toffset_bytes\n"
+
+
+def events(stalled: bool, exchanges: int = 5, stamps: bool = True) -> str:
+    """The event log of exchanges of 100 and 400 bytes; from the second on they stall, or none does."""
+    lines = []
+    at = 0
+    for number in range(exchanges):
+        offset = 500 * number
+        held = 43_900_000 if stalled and number else 0
+        begin = at
+        for size, start, wait in ((100, at + 500, 0), (500, at + 9000, held)):
+            lines.append(("sender", "write", start, start + 3000, offset + size))
+            sent = start + (3000 + wait if wait else 1500)
+            if stamps:
+                lines += [("sender", "sched", sent, "", offset + size),
+                          ("sender", "device", sent + 500, "", offset + size),
+                          ("receiver", "arrive", sent + 1200, "", offset + size),
+                          ("sender", "ack", sent + (43_895_000 if held and size == 100 else 6000), "", offset + size)]
+            lines.append(("receiver", "read", sent + 8000, "", offset + size))
+            at = sent + 8000
+        at += 6000
+        lines.append(("sender", "exchange", begin, at, number + 1))
+        at += 3000
+    return HEAD + "".join(f"{end}\t0\t{kind}\t{start}\t{stop}\t{offset}\n" for end, kind, start, stop, offset in lines)
+
+
+def keep_events(folder: Path, some: Sequence[Trial], stamps: bool = True) -> Path:
+    """Event logs of the trials of the first block, as a run keeps them: their folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for trial in some:
+        if trial.block == 0:
+            stalled = trial.document["result"]["stalls"]["count"] > 0
+            (folder / f"{trial.trial}.tsv").write_text(events(stalled, stamps=stamps), encoding="utf-8")
+    return folder
+
+
+CLIFF: dict[str, Any] = {
+    "schema": "tinygram/1", "version": "0.1.0", "kind": "cliff", "factor": "sndbuf", "speed": "goodput, bytes/s",
+    "trials": 3,
+    "points": [{"value": value, "effective": 2 * value, "speed": speed, "slowest": speed * 0.9, "fastest": speed * 1.1,
+                "stalls": count, "chief": "send_buffer_full" if count else None, "bytes_per_segment": 9000.0}
+               for value, speed, count in ((8192, 7e6, 40), (16384, 7e6, 41), (32768, 6.5e6, 41), (32980, 6.9e6, 40),
+                                           (33192, 4e9, 0), (46340, 4.1e9, 0), (65536, 3e9, 0))],
+    "cliffs": [{"slow": 32980, "fast": 33192, "factor": 579.7,
+                "mechanism": "the segments that fit into the buffer wait for a delayed ACK",
+                "remedies": [{"name": "quickack", "speed": 3.4e9, "removes": True},
+                             {"name": "mss", "speed": 3.9e9, "removes": True},
+                             {"name": "nodelay", "speed": 6.9e6, "removes": False}]}],
+    "machine": {"kernel": "6.18.0", "congestion_default": "bbr", "hz": 250},
+}
