@@ -335,11 +335,11 @@ run(struct sender *sender, const struct endpoint *control)
         return -1;
     control_prepare(sender->control);
     if (agree(sender) != 0)
-        return -1;
+        return ask_why(sender, WIRE_WELCOME);
     if (open_connections(sender) != 0)
         return ask_why(sender, WIRE_READY);
-    if (transfer(sender) != 0 || account(sender) != 0 || confirm(sender) != 0)
-        return ask_why(sender, WIRE_DONE);
+    if (transfer(sender) != 0 || account(sender) != 0 || confirm(sender) != 0) /* a changed file explains it all */
+        return source_check(&sender->source) != 0 ? -1 : ask_why(sender, WIRE_DONE);
     return source_check(&sender->source);
 }
 
