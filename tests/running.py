@@ -259,11 +259,27 @@ def descriptors(process: int) -> int:
     return len(os.listdir(f"/proc/{process}/fd"))
 
 
-def written(process: int) -> int:
-    """Bytes that a process has handed to write(2) so far: how far a sender is."""
-    found = re.search(r"^wchar: (\d+)$", Path(f"/proc/{process}/io").read_text(encoding="utf-8"), re.MULTILINE)
+def counted(process: int, name: str) -> int:
+    """A counter of /proc/PID/io."""
+    found = re.search(rf"^{name}: (\d+)$", Path(f"/proc/{process}/io").read_text(encoding="utf-8"), re.MULTILINE)
     assert found is not None
     return int(found[1])
+
+
+def written(process: int) -> int:
+    """Bytes that a process has handed to write(2) so far: how far a sender is."""
+    return counted(process, "wchar")
+
+
+def received(session: int) -> int:
+    """Bytes that the processes of a session have taken with read(2) so far: how far a pair is."""
+    total = 0
+    for process in processes_of(session):
+        try:
+            total += counted(process, "rchar")
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return total
 
 
 @contextmanager

@@ -542,17 +542,19 @@ static int
 refuse_unknown(enum command command, const char *argument)
 {
     const char *best = NULL;
-    unsigned fewest = 4; /* beyond three edits it is another word */
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(argument + 2, "="), argument + 2);
+    unsigned fewest = strlen(name) < 4 ? (unsigned)strlen(name) : 4; /* beyond three edits it is another word */
 
     for (size_t i = 0; i < args_count; i++) {
-        unsigned count = edits(argument + 2, args_table[i].name);
+        unsigned count = edits(name, args_table[i].name);
         if ((args_table[i].commands & command) != 0 && count < fewest) {
             fewest = count;
             best = args_table[i].name;
         }
     }
     for (int option = 0; option < SOCKOPT_COUNT && (command & ENDS) != 0; option++) {
-        unsigned count = edits(argument + 2, sockopt_row(option)->name);
+        unsigned count = edits(name, sockopt_row(option)->name);
         if (count < fewest) {
             fewest = count;
             best = sockopt_row(option)->name;

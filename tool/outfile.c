@@ -34,13 +34,27 @@ outfile_open(struct outfile *file, const char *path)
     return 0;
 }
 
+/* Flushes `stream`. Returns 0, or the errno value of what could not be written. A stream on which writing failed
+ * earlier remembers that, but not why: one more byte tells. */
+static int
+flush(FILE *stream)
+{
+    errno = 0;
+    if (fflush(stream) == 0 && !ferror(stream))
+        return 0;
+    if (errno != 0)
+        return errno;
+    clearerr(stream);
+    if (fputc('\n', stream) == EOF || fflush(stream) != 0)
+        return errno != 0 ? errno : EIO;
+    return EIO;
+}
+
 int
 outfile_flush_stdout(void)
 {
-    errno = 0;
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return 0;
-    return err_system(errno != 0 ? errno : EIO, "cannot write to standard output");
+    int code = flush(stdout);
+    return code == 0 ? 0 : err_system(code, "cannot write to standard output");
 }
 
 int
@@ -52,20 +66,16 @@ outfile_commit(struct outfile *file)
         file->stream = NULL;
         return outfile_flush_stdout();
     }
-    errno = 0;
-    int failed = ferror(file->stream);
-    int code = errno;
-    if (fclose(file->stream) != 0) {
-        failed = 1;
+    int code = flush(file->stream);
+    if (fclose(file->stream) != 0 && code == 0)
         code = errno;
-    }
     file->stream = NULL;
-    if (!failed && (file->part_path[0] == '\0' || rename(file->part_path, file->path) == 0))
+    if (code == 0 && (file->part_path[0] == '\0' || rename(file->part_path, file->path) == 0))
         return 0;
-    if (!failed)
+    if (code == 0)
         code = errno;
     outfile_discard(file);
-    return err_system(code != 0 ? code : EIO, "cannot write %.200s", file->path);
+    return err_system(code, "cannot write %.200s", file->path);
 }
 
 void

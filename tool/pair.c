@@ -44,7 +44,7 @@ start_receiver(const struct config *config, int listener, struct receiver *recei
         close(leash[1]);
         interrupt_leave_to_parent();
         recv_serve(config, listener, leash[0]);
-        _exit(0); /* how the session went was told to the sender */
+        _exit(0); /* how the session went, and why there was none, was told to the sender */
     }
     if (receiver->process < 0) {
         err_system(errno, "cannot fork the receiver");

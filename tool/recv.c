@@ -154,7 +154,10 @@ enum status
 recv_serve(const struct config *config, int listener, int leash)
 {
     struct server server = {.config = config, .listener = listener, .ended = session_ended, .leash = leash};
-    return serve(&server);
+    enum status status = serve(&server);
+    if (leash >= 0 && err_status() != STATUS_DONE) /* a pair: the sender is the one to tell why */
+        serve_nobody(&server);
+    return status;
 }
 
 /* Opens the file of --json for appending: sessions in processes of their own write to it. */

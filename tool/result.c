@@ -66,6 +66,8 @@ elapsed(const struct trial *trial, uint64_t from, uint64_t to)
 
     for (uint64_t i = from; i < to; i++) {
         const struct half *receiver = &trial->receiver[i].half;
+        if (trial->receiver[i].known && receiver->bytes == 0)
+            continue; /* an interruption came before its turn */
         if (!trial->receiver[i].known || receiver->last_ns == MISSING)
             return MISSING;
         uint64_t begin_ns = receiver->first_ns; /* a receiver alone: from its first read */

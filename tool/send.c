@@ -368,14 +368,14 @@ run(struct sender *sender, const struct endpoint *control)
         return -1;
     control_prepare(sender->control);
     if (agree(sender) != 0)
-        return -1;
+        return ask_why(sender, WIRE_WELCOME);
     if (open_connections(sender) != 0)
         return ask_why(sender, WIRE_READY);
     sender->trial.bridge[0] = clock_bridge_read();
     int moved = transfer(sender);
     sender->trial.bridge[1] = clock_bridge_read();
-    if (moved != 0 || account(sender) != 0 || confirm(sender) != 0)
-        return ask_why(sender, WIRE_DONE);
+    if (moved != 0 || account(sender) != 0 || confirm(sender) != 0) /* a changed file explains it all */
+        return source_check(&sender->source) != 0 ? -1 : ask_why(sender, WIRE_DONE);
     return source_check(&sender->source);
 }
 

@@ -19,6 +19,7 @@ struct server {
     int listener;
     enum status (*ended)(struct session *session);
     int leash;   /* ends when nobody will come any more (pair), or -1 */
+    int spare;   /* serve()'s own: a descriptor to give up when there is no other, so that a sender can be told */
     int wake[2]; /* a socket pair: who ends writes to [1], who serves polls [0]; signals shut it down */
 };
 
@@ -32,8 +33,14 @@ enum status serve_fork(struct server *server);
 enum status serve_poll(struct server *server);
 enum status serve_thread(struct server *server);
 
-/* Accepts one sender; NULL when there is none after all, or (with an error kept) when the system refuses. */
-struct session *serve_accept(const struct server *server);
+/* Accepts one sender; NULL when there is none after all, or when the system refuses: the sender was told why then. */
+struct session *serve_accept(struct server *server);
+
+/* Tells the sender at `control` with the kept error why it is not served. In a pair it is the one who prints it. */
+void serve_turn_away(const struct server *server, int control);
+
+/* Waits for a sender (until the leash ends) and turns it away: nobody can be served. */
+void serve_nobody(struct server *server);
 
 /* Empties the wake channel. */
 void serve_wake_clear(const struct server *server);

@@ -84,6 +84,8 @@ run_child(struct server *server, struct session *session)
     close(server->wake[0]);
     close(server->wake[1]);
     close(server->listener);
+    if (server->spare >= 0)
+        close(server->spare);
     session_run(session);
     bool stranger = !session->greeted;
     enum status status = server->ended(session);
@@ -96,13 +98,8 @@ start_child(struct server *server, struct children *children)
 {
     struct session *session = serve_accept(server);
 
-    if (session == NULL) {
-        if (err_status() != STATUS_DONE) { /* out of descriptors or memory: let sessions end first */
-            err_print();
-            poll(NULL, 0, 100);
-        }
+    if (session == NULL)
         return;
-    }
     pid_t process = fork();
     if (process == 0)
         run_child(server, session);
@@ -110,7 +107,7 @@ start_child(struct server *server, struct children *children)
         children->process[children->count++] = process;
     else {
         err_system(errno, "cannot fork a process for a sender");
-        err_print();
+        serve_turn_away(server, session->control);
     }
     session_free(session); /* the child has its own */
 }

@@ -99,10 +99,6 @@ serve_poll(struct server *server)
             struct session *session = serve_accept(server);
             if (session != NULL)
                 table.session[table.count++] = session;
-            else if (err_status() != STATUS_DONE) {
-                err_print();
-                poll(NULL, 0, 100);
-            }
         }
     }
     /* A signal shut the data connections' reading sides: what arrived is theirs, the rest is not waited for. */

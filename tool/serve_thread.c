@@ -45,13 +45,8 @@ start_thread(struct server *server, struct slot *slots)
     struct slot *slot = slots;
     struct session *session = serve_accept(server);
 
-    if (session == NULL) {
-        if (err_status() != STATUS_DONE) {
-            err_print();
-            poll(NULL, 0, 100);
-        }
+    if (session == NULL)
         return;
-    }
     while (slot->used)
         slot++;
     *slot = (struct slot){.server = server, .session = session, .used = true};
@@ -59,7 +54,7 @@ start_thread(struct server *server, struct slot *slots)
     if (code == 0)
         return;
     err_system(code, "cannot start a thread for a sender");
-    err_print();
+    serve_turn_away(server, session->control);
     session_free(session);
     slot->used = false;
 }

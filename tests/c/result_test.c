@@ -240,6 +240,12 @@ connections_are_added_up(void)
     CHECK_NUMBER(result.latency.count, 20);
     CHECK_NUMBER(result.start.bytes, MISSING); /* is of one connection only */
     CHECK_NUMBER(result_of_connection(&trial, 1).elapsed_ns, 4000);
+    receivers[1].half.bytes = 0; /* an interruption came before its first byte: the others' time is the time */
+    receivers[1].half.last_ns = receivers[1].half.first_ns = MISSING;
+    result_of(&trial, &result);
+    CHECK(result.whole.bytes == 1000 && result.whole.elapsed_ns == 2000);
+    receivers[1].half = receiver.half;
+    senders[1].half.bytes = receiver.half.bytes;
     receivers[1].half.cpu_ns = MISSING;
     result_of(&trial, &result);
     CHECK(result.cpu_receiver_ns == MISSING); /* half a sum is no sum */
