@@ -673,10 +673,27 @@ check_cliff(const struct config *config)
     return 0;
 }
 
+/* Two outputs cannot share a file: each is renamed into place when it is complete, and the last would win. */
+static int
+check_outputs(const struct config *config)
+{
+    const struct {
+        const char *name;
+        const char *path;
+    } outputs[] = {{"--json", config->json_path}, {"--events", config->events_path}, {"--hgrm", config->hgrm_path}};
+
+    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++)
+        for (size_t j = 0; j < i; j++)
+            if (outputs[i].path != NULL && outputs[j].path != NULL && strcmp(outputs[i].path, outputs[j].path) == 0)
+                return err_set(STATUS_USAGE, "%s and %s cannot both be written to '%.40s'", outputs[j].name,
+                               outputs[i].name, outputs[i].path);
+    return 0;
+}
+
 static int
 check_workload(struct config *config)
 {
-    if (choose_workload(config) != 0)
+    if (choose_workload(config) != 0 || check_outputs(config) != 0)
         return -1;
     if (config->duration_ns != MISSING && config->repeat != 1)
         return err_set(STATUS_USAGE, "--repeat and --duration exclude each other");

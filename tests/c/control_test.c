@@ -199,7 +199,7 @@ static void
 golden_frames(void)
 {
     static const unsigned char finish[] = {
-        'T',  'G',  'R',  'M',  0,    0,    0,    2,
+        'T',  'G',  'R',  'M',  0,    0,    0,    1,
         0,    0,    0,    5,    0,    0,    0,    48,   /* magic, version, type, length of the body */
         0,    0,    0,    0,    0,    0,    0,    2,    /* index */
         0,    0,    0,    0,    0,    0x68, 0x3e, 0x78, /* bytes */
@@ -209,7 +209,7 @@ golden_frames(void)
         0,    0,    0,    0,    0,    0,    0,    1,    /* interrupted */
     };
     static const unsigned char open[] = {
-        'T', 'G', 'R', 'M', 0, 0, 0,    2,    0, 0, 0, 3, 0, 0, 0, 156, 0, 0, 0, 0, 0, 0, 0, 1, /* index */
+        'T', 'G', 'R', 'M', 0, 0, 0,    1,    0, 0, 0, 3, 0, 0, 0, 156, 0, 0, 0, 0, 0, 0, 0, 1, /* index */
         0,   0,   0,   0,   0, 0, 0,    4,                                                      /* IPv4 */
         0,   0,   0,   0,   0, 0, 0x10, 0x92,                                                   /* port 4242 */
         0,   0,   0,   0,   0, 0, 0,    0,                                                      /* length of the path */
@@ -237,7 +237,7 @@ a_wrong_header_is_refused(void)
         unsigned char byte;
         const char *words;
     } cases[] = {{0, 't', "is not tinygram"},     {3, 'N', "is not tinygram"},
-                 {7, 3, "speaks wire version 3"}, {4, 1, "speaks wire version 16777218"},
+                 {7, 3, "speaks wire version 3"}, {4, 1, "speaks wire version 16777217"},
                  {11, 0, "does not know"},        {11, WIRE_TYPES, "does not know"},
                  {8, 0xff, "does not know"},      {15, 49, "does not know"},
                  {15, 47, "does not know"},       {12, 0x7f, "does not know"}};
