@@ -1,307 +1,374 @@
-"""What tinygram says of an exchange, held against instruments that are not ours: a packet capture and the system calls.
-
-The capture's times are CLOCK_REALTIME and an events file's are relative to the first write: both are laid upon each
-other at the first segment, and everything after that is compared.
-"""
+"""The program's numbers against instruments that are not ours: tcpdump, strace, the kernel's account of a whole
+process, and cmp, each of the same trial."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
-import statistics
 import struct
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-from running import PROGRAM, find, pair, wait_until
-
-MS = 1_000_000
-NEAR_NS = 100_000
-
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can capture packets and trace others")
-needs_tcpdump = pytest.mark.skipif(find("tcpdump") is None, reason="tcpdump is not installed")
-needs_strace = pytest.mark.skipif(find("strace") is None, reason="strace is not installed")
+from running import (PROGRAM, SANITIZED, SENDING_CALLS, WITHOUT_LEAKS, Document, Receiver, Running, find, pair, run,
+                     sound, wait_until)
 
 
-@dataclass
+# ---------------------------------------------------------------------------------------------------------------------
+# tcpdump
+
+# An address of its own keeps other traffic of the machine out of the capture.
+ADDRESS = "127.84.71.77"
+
+
+@dataclass(frozen=True, slots=True)
 class Packet:
-    """One captured TCP packet. seq and ack count from the connection's first byte (0)."""
+    """One TCP packet of a capture: a segment, or several of them that the kernel had not cut yet."""
 
-    at_ns: int
     source: int
-    destination: int
-    seq: int
-    ack: int
-    flags: int
+    target: int
+    sequence: int
     length: int
+    syn: bool
+    fin: bool
 
 
-@dataclass
+def read_capture(path: Path) -> list[Packet]:
+    """The IPv4 TCP packets of a pcap file with Ethernet headers; a packet that is still being written is left out."""
+    data = path.read_bytes()
+    if len(data) < 24:
+        return []
+    order = "<" if data[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
+    assert struct.unpack_from(order + "I", data, 20)[0] == 1, "no Ethernet headers"
+    packets, at = [], 24
+    while at + 16 <= len(data):
+        kept = struct.unpack_from(order + "I", data, at + 8)[0]
+        frame = data[at + 16:at + 16 + kept]
+        at += 16 + kept
+        if len(frame) < kept:
+            break
+        ip = frame[14:]
+        header = (ip[0] & 15) * 4
+        tcp = ip[header:]
+        source, target, sequence = struct.unpack_from(">HHI", tcp)
+        length = struct.unpack_from(">H", ip, 2)[0] - header - (tcp[12] >> 4) * 4
+        packets.append(Packet(source, target, sequence, length, bool(tcp[13] & 2), bool(tcp[13] & 1)))
+    return packets
+
+
+@dataclass(slots=True)
 class Flow:
-    """One connection, from its SYN on: packets of both directions in order of time."""
+    """What went from one port to another."""
 
-    client: int
-    server: int
-    out: list[Packet] = field(default_factory=list)  # from the client
-    back: list[Packet] = field(default_factory=list)
+    packets: list[Packet] = field(default_factory=list)
 
     @property
-    def data(self) -> list[Packet]:
-        """Packets of the client that carry bytes."""
-        return [packet for packet in self.out if packet.length > 0]
+    def bytes(self) -> int | None:
+        """Bytes of the stream: what lies between the SYN and the FIN; None before both were seen."""
+        first = next((packet.sequence for packet in self.packets if packet.syn), None)
+        last = next((packet.sequence + packet.length for packet in self.packets if packet.fin), None)
+        return None if first is None or last is None else (last - first - 1) % 2**32
+
+    def segments(self, mss: int) -> int:
+        """Segments with data, each of at most `mss` bytes."""
+        return sum(math.ceil(packet.length / mss) for packet in self.packets)
 
 
-def packets_of(path: Path) -> Iterator[Packet]:
-    """The IPv4 TCP packets of a capture with times in ns (libpcap's classic format)."""
-    content = path.read_bytes()
-    magic, _, _, _, _, _, link = struct.unpack("<IHHiIII", content[:24])
-    assert magic == 0xA1B23C4D and link == 1, "not a capture in ns of an Ethernet-like device"
-    at = 24
-    while at + 16 <= len(content):
-        seconds, fraction, kept, _ = struct.unpack("<IIII", content[at:at + 16])
-        frame = content[at + 16:at + 16 + kept]
-        at += 16 + kept
-        if len(frame) < 54 or frame[12:14] != b"\x08\x00" or frame[23] != 6:
-            continue
-        ip_bytes = (frame[14] & 15) * 4
-        total = struct.unpack(">H", frame[16:18])[0]
-        tcp = frame[14 + ip_bytes:]
-        source, destination, seq, ack, offset, flags = struct.unpack(">HHIIBB", tcp[:14])
-        yield Packet(seconds * 10**9 + fraction, source, destination, seq, ack, flags,
-                     total - ip_bytes - (offset >> 4) * 4)
-
-
-def flows_of(path: Path) -> list[Flow]:
-    """The connections of a capture, with sequence numbers from 0."""
+def flows_of(path: Path) -> dict[tuple[int, int], Flow]:
+    """The flows of a capture by their two ports."""
     flows: dict[tuple[int, int], Flow] = {}
-    bases: dict[tuple[int, int], int] = {}
-    for packet in packets_of(path):
-        there, back = (packet.source, packet.destination), (packet.destination, packet.source)
-        if packet.flags & 2:  # SYN: the first byte is the next
-            bases[there] = packet.seq + 1
-            if not packet.flags & 16:
-                flows[there] = Flow(*there)
-        if there in flows:
-            packet.seq = (packet.seq - bases[there]) % 2**32
-            packet.ack = (packet.ack - bases[back]) % 2**32 if back in bases else 0
-            flows[there].out.append(packet)
-        elif back in flows:
-            packet.seq = (packet.seq - bases[there]) % 2**32
-            packet.ack = (packet.ack - bases[back]) % 2**32
-            flows[back].back.append(packet)
-    return list(flows.values())
-
-
-def flows_with(path: Path, count_bytes: int) -> list[Flow]:
-    """The connections that carried so many bytes to their server, and have ended."""
-    return [flow for flow in flows_of(path) if sum(packet.length for packet in flow.data) == count_bytes
-            and any(packet.flags & 1 for packet in flow.out) and any(packet.flags & 5 for packet in flow.back)]
+    for packet in read_capture(path):
+        flows.setdefault((packet.source, packet.target), Flow()).packets.append(packet)
+    return flows
 
 
 @contextmanager
-def captured(path: Path) -> Iterator[None]:
-    """Captures every TCP packet of the loopback device while the block lasts; nothing is lost, or the test fails."""
-    command = [find("tcpdump") or "tcpdump", "-i", "lo", "-n", "-s", "120", "-B", "32768", "-U", "--immediate-mode",
-               "--time-stamp-precision=nano", "-w", str(path), "tcp and net 127.0.0.0/8"]
-    said = path.with_suffix(".said")
-    with said.open("wb") as errors:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
-                                   start_new_session=True)
-    try:
-        wait_until(lambda: b"listening on" in said.read_bytes() or process.poll() is not None, "tcpdump to listen")
-        assert process.poll() is None, said.read_text(encoding="utf-8")
+def capture(path: Path) -> Iterator[None]:
+    """Captures what goes to and from ADDRESS over lo; at the end nothing was dropped."""
+    tcpdump = find("tcpdump")
+    if tcpdump is None or os.geteuid() != 0:
+        pytest.skip("capturing needs root and tcpdump")
+    command = (tcpdump, "-i", "lo", "-n", "-s", "128", "-B", "32768", "--immediate-mode", "-U", "-Z", "root",
+               "-w", path, f"tcp and host {ADDRESS}")
+    with Running((), program=command) as running:
+        wait_until(lambda: "listening on" in running.err or running.process.poll() is not None, "tcpdump to listen")
+        if running.process.poll() is not None:
+            pytest.skip(f"tcpdump cannot capture here: {running.err.strip()}")
         yield
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    found = re.search(r"(\d+) packets dropped by kernel", said.read_text(encoding="utf-8"))
-    assert found and int(found[1]) == 0, "the capture itself lost packets"
+        running.kill(signal.SIGINT)
+        ended = running.wait()
+        assert re.search(r"^0 packets dropped by kernel", ended.err, re.MULTILINE), ended.err
 
 
-@dataclass
-class Seen:
-    """A trial as tinygram tells it and as the wire saw it."""
+@pytest.mark.parametrize("options", [("--mss", "1448"), ("--mss", "1448", "--nodelay", "on"), ("--mss", "536")],
+                         ids=["nagle", "nodelay", "small segments"])
+@pytest.mark.parametrize("connections", [1, 3])
+def test_bytes_and_segments_against_tcpdump(connections: int, options: tuple[str, ...], tmp_path: Path) -> None:
+    """The kernel hands lo several segments at once where it can: a packet counts as what it would be cut into."""
+    path = tmp_path / "lo.pcap"
+    with capture(path), Receiver("--listen", ADDRESS, "--once") as receiver:
+        ended = run("send", *receiver.address, "--bytes", "300007", "--write-size", "1000",
+                    "--connections", connections, *options, "--json", "-")
+        assert ended.status == 0, ended.err
+        receiver.wait()
+        document = sound(ended.document)
 
-    result: dict[str, Any]
-    document: dict[str, Any]
-    flow: Flow
-    rows: dict[str, list[dict[str, int]]]  # the events by kind
+        def data_flows() -> list[Flow]:
+            return [flow for flow in flows_of(path).values() if flow.bytes == 300_007]
 
-    def stamps(self, kind: str) -> dict[int, int]:
-        """Time by offset of one kind of event; the first for each offset."""
-        found: dict[int, int] = {}
-        for row in self.rows[kind]:
-            found.setdefault(row["offset_bytes"], row["time_ns"])
-        return found
-
-    def capture_time(self, at_ns: int) -> int:
-        """A moment of the capture in the events' time, by the first segment."""
-        first = self.flow.data[0]
-        return at_ns - first.at_ns + self.stamps("device")[first.seq + first.length]
-
-
-def see(folder: Path, *arguments: object) -> Seen:
-    """Runs a pair under a capture."""
-    with captured(folder / "lo.pcap"):
-        document = pair(*arguments, "--stamps", "on", "--events", folder / "events.tsv", "--congestion", "cubic")
-        wanted = document["result"]["bytes"]
-        wait_until(lambda: flows_with(folder / "lo.pcap", wanted), "the capture of the whole trial", 20)
-    lines = [line for line in (folder / "events.tsv").read_text(encoding="utf-8").splitlines() if line[0] != "#"]
-    header = lines[0].split("\t")
-    rows: dict[str, list[dict[str, int]]] = {}
-    for line in lines[1:]:
-        row = dict(zip(header, line.split("\t"), strict=True))
-        numbers = {name: int(text) for name, text in row.items() if text.lstrip("-").isdecimal()}
-        rows.setdefault(row["kind"], []).append(numbers)
-    flows = flows_with(folder / "lo.pcap", wanted)
-    assert len(flows) == 1, f"{len(flows)} connections carried {wanted} bytes"
-    return Seen(document["result"], document, flows[0], rows)
+        wait_until(lambda: len(data_flows()) == connections, "the last segment of every connection to be captured", 15)
+    mss = document["tcp_info"]["sender"]["snd_mss"]
+    assert 500 < mss <= int(options[1])
+    found = sorted(flow.segments(mss) for flow in data_flows())
+    assert found == sorted(each["data_segments"] for each in document["connections"])
+    assert sum(found) == document["result"]["data_segments"]
+    assert sum(packet.length for flow in data_flows() for packet in flow.packets) >= document["result"]["bytes"]
+    assert max(packet.length for flow in data_flows() for packet in flow.packets) > 0
 
 
-def near(differences: list[int], share: float = 0.95, near_ns: int = NEAR_NS) -> bool:
-    """Whether `share` of them are at most near_ns."""
-    return sum(abs(difference) <= near_ns for difference in differences) >= share * len(differences) > 0
+# ---------------------------------------------------------------------------------------------------------------------
+# strace
 
 
-def first_ack(flow: Flow, offset: int) -> Packet:
-    """The first packet that acknowledges the byte before `offset`."""
-    return next(packet for packet in flow.back if packet.flags & 16 and packet.ack >= offset)
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One system call of a trace."""
+
+    process: int
+    name: str
+    arguments: str
+    result: str
+
+    @property
+    def fd(self) -> int | None:
+        """The first argument, when it is a number."""
+        found = re.match(r"(\d+)", self.arguments)
+        return int(found[1]) if found else None
+
+    @property
+    def count(self) -> int:
+        """The result as a number; -1 for an error."""
+        found = re.match(r"-?\d+", self.result)
+        return int(found[0]) if found else -1
 
 
-@root_only
-@needs_tcpdump
-@pytest.mark.parametrize("arguments,sizes", [
-    (["--pattern", "w100,w400,r1", "--nodelay", "on", "--count", 300], [100, 400]),
-    (["--pattern", "m100,w400,r1", "--count", 300], [500]),
-    (["--pattern", "v100+400,r1", "--count", 300], [500]),
-    (["--pattern", "c,w100,w400,u,r1", "--count", 300], [500]),
-    (["--pattern", "w100,w400,r1", "--nodelay", "off", "--count", 20], [100, 400]),
-    (["--pattern", "w4000,r1", "--mss", 1448, "--nodelay", "on", "--count", 100], [4000]),
-    (["--stream", "700@2000", "--nodelay", "on", "--count", 300], [700]),
-], ids=lambda value: " ".join(map(str, value[:2])) if isinstance(value[0], str) else "")
-def test_segments_are_those_of_the_capture(arguments: list[object], sizes: list[int], tmp_path: Path) -> None:
-    """As many segments, of these sizes, at these times: sched, device and ACK within 100 us for 95 % of them.
-
-    A packet that the device segments (its length is above the MSS) counts as the segments it becomes.
-    """
-    seen = see(tmp_path, *arguments)
-    mss = seen.document["tcp_info"]["sender"]["snd_mss"]
-    data = seen.flow.data
-    assert seen.result["retransmits"] == 0
-    assert seen.result["data_segments"] == sum(-(-packet.length // mss) for packet in data)
-    lengths = [packet.length for packet in data]
-    if seen.result["split"]["merged"] == 0 or "m100" in str(arguments) or "c," in str(arguments):
-        assert lengths == sizes * (len(lengths) // len(sizes))
-    for kind in ("sched", "device"):
-        stamps = seen.stamps(kind)
-        assert sorted(stamps) == [packet.seq + packet.length for packet in data], kind
-        assert near([stamps[packet.seq + packet.length] - seen.capture_time(packet.at_ns) for packet in data]), kind
-    acks = seen.stamps("ack")
-    assert near([acks[packet.seq + packet.length]
-                 - seen.capture_time(first_ack(seen.flow, packet.seq + packet.length).at_ns) for packet in data])
-
-
-@root_only
-@needs_tcpdump
-def test_the_hold_is_the_time_until_the_ack(tmp_path: Path) -> None:
-    """Under Nagle the second write leaves when the capture's ACK of the first arrives, and is held just so long."""
-    seen = see(tmp_path, "--pattern", "w100,w400,r1", "--nodelay", "off", "--count", 40)
-    sched = seen.stamps("sched")
-    writes = {row["offset_bytes"]: row for row in seen.rows["write"]}
-    late = []
-    holds = [sched[500 * exchange + 500] - writes[500 * exchange + 500]["end_ns"] for exchange in range(40)]
-    for exchange in range(1, 40):  # the first is not held
-        ack = first_ack(seen.flow, 500 * exchange + 100)
-        late.append(sched[500 * exchange + 500] - seen.capture_time(ack.at_ns))
-    assert near(late)
-    assert sum(hold > 30 * MS for hold in holds) >= 30
-    assert seen.result["split"]["hold_ns"]["max"] == pytest.approx(max(holds), abs=MS)
-
-
-def test_the_textbook_stall_has_its_length(tmp_path: Path) -> None:
-    """After the 16th exchange at least 95 % take 38 to 60 ms with Nagle on; with NODELAY (practically) none does."""
-    arguments = ["--pattern", "w100,w400,r1", "--count", 56, "--events"]
-
-    def durations(*more: object, path: Path) -> list[int]:
-        pair(*arguments, path, *more)
-        rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if "\texchange\t" in line]
-        return [int(row[4]) - int(row[3]) for row in rows[16:]]
-    on = durations("--nodelay", "off", path=tmp_path / "on")
-    off = durations("--nodelay", "on", path=tmp_path / "off")
-    assert sum(38 * MS <= duration <= 60 * MS for duration in on) >= 0.95 * len(on), on
-    assert sum(38 * MS <= duration <= 60 * MS for duration in off) <= 1, off
-    assert statistics.median(off) < 5 * MS
-
-
-CALL = re.compile(r"^(?:\[pid +)?(\d+)?\]? *(\w+)\((\d+), (.*)\) += (-?\d+)")
-
-
-def traced(folder: Path, *arguments: object) -> list[list[tuple[str, int, str, int]]]:
-    """Calls (name, descriptor, further arguments, result) of the sender and of the receiver of a pair."""
-    path = folder / "calls"
-    command = [find("strace") or "strace", "-ff", "-o", path, "-e", "signal=none", "-e",
-               "trace=sendto,sendmsg,recvfrom,recvmsg,setsockopt,read,write", PROGRAM, "pair", *map(str, arguments)]
-    quiet = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}  # a leak cannot be looked for by two tracers
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=quiet)
-    assert ended.returncode == 0, ended.stderr
-    found = []
-    for part in sorted(folder.glob("calls.*"), key=lambda file: int(file.suffix[1:])):
-        calls = [CALL.match(line) for line in part.read_text(encoding="utf-8", errors="replace").splitlines()]
-        found.append([(call[2], int(call[3]), call[4], int(call[5])) for call in calls if call])
-    return found
-
-
-@root_only
-@needs_strace
-def test_system_calls(tmp_path: Path) -> None:
-    """Every item of the pattern is the call that it names, in order, on both ends."""
-    count = 20
-    processes = traced(tmp_path, "--pattern", "m100,v200+300,c,w10,u,q,w7,r5", "--count", count, "--nodelay", "on")
-    sender, receiver = processes[0], max(processes[1:], key=len)
-    sends = [call for call in sender if call[0] == "sendmsg"]
-    data = max({call[1] for call in sends}, key=[call[1] for call in sends].count)
-    kinds = []
-    for name, descriptor, text, result in sender:
-        if descriptor != data:
+def read_trace(text: str) -> list[Call]:
+    """The calls of `strace -f -o`, in the order in which they ended; those cut in two are joined."""
+    calls, begun = [], {}
+    for line in text.splitlines():
+        process, rest = line.split(None, 1)
+        if rest.endswith("<unfinished ...>"):
+            begun[process] = rest.removesuffix("<unfinished ...>").rstrip()
             continue
-        if name == "sendmsg":
-            parts = [int(number) for number in re.findall(r"iov_len=(\d+)", text)]
-            kinds.append(("MORE" if "MSG_MORE" in text else "WRITE", tuple(parts)))
-            assert result == sum(parts) and "MSG_NOSIGNAL" in text
-        elif name == "setsockopt" and "TCP_CORK" in text:
-            kinds.append(("CORK" if "[1]" in text else "UNCORK", ()))
-        elif name == "recvfrom" and result == 5:
-            kinds.append(("READ", (5,)))
-    each = [("MORE", (100,)), ("WRITE", (200, 300)), ("CORK", ()), ("WRITE", (10,)), ("UNCORK", ()), ("WRITE", (7,)),
-            ("READ", (5,))]
-    assert [kind for kind in kinds if kind[0] != "READ"] == [kind for kind in each if kind[0] != "READ"] * count
-    replies = [call for call in receiver if call[0] == "sendto" and call[3] == 5]
-    assert len(replies) == count
-    there = replies[0][1]
-    own = [(name, text, result) for name, descriptor, text, result in receiver
-           if descriptor == there and (name in ("recvfrom", "sendto") or "TCP_QUICKACK" in text)]
-    reads = [index for index, call in enumerate(own) if call[0] == "recvfrom"]
-    assert len(reads) >= count
-    assert all(own[index - 1][0] == "setsockopt" and "[1]" in own[index - 1][1] for index in reads)
-    assert sum(own[index][2] for index in reads if own[index][2] > 0) == count * 617
+        resumed = re.match(r"<\.\.\. \w+ resumed>(.*)", rest)
+        if resumed:
+            rest = begun.pop(process, "") + resumed[1]
+        found = re.match(r"(\w+)\((.*)\)\s+= (.*)", rest)
+        if found:
+            calls.append(Call(int(process), found[1], found[2], found[3]))
+    return calls
 
 
-@root_only
-@needs_strace
-def test_without_q_nothing_is_rearmed(tmp_path: Path) -> None:
-    """TCP_QUICKACK is set only where the pattern or --rearm-quickack asks for it."""
-    for folder, more, least in ((tmp_path / "off", [], 0), (tmp_path / "on", ["--rearm-quickack", "on"], 20)):
-        folder.mkdir()
-        processes = traced(folder, "--pattern", "w7,r5", "--count", 20, *more)
-        armed = sum("TCP_QUICKACK" in call[2] and call[0] == "setsockopt" for calls in processes for call in calls)
-        assert armed >= least and (armed == 0 or least > 0)
+def traced(tmp_path: Path, trace: str, *arguments: object) -> tuple[Document, list[Call]]:
+    """A pair under strace."""
+    strace = find("strace")
+    if strace is None:
+        pytest.skip("strace is not installed")
+    path = tmp_path / "trace"
+    ended = run("pair", *arguments, "--json", "-", program=(strace, "-f", "-v", "-s", "8", "-e", f"trace={trace}",
+                                                            "-o", path, PROGRAM), env=WITHOUT_LEAKS)
+    if ended.status != 0 and "ptrace" in ended.err:
+        pytest.skip(f"strace cannot trace here: {ended.err.strip()}")
+    assert ended.status == 0, ended.err
+    return sound(ended.document), read_trace(path.read_text())
+
+
+def data_sockets(calls: list[Call]) -> tuple[int, list[int]]:
+    """The sender's process and its data sockets: those that it connected after the control connection's."""
+    connects = [call for call in calls if call.name == "connect" and "sin_port" in call.arguments]
+    assert len({call.process for call in connects}) == 1
+    fds = [call.fd for call in connects if call.fd is not None]
+    return connects[0].process, fds[1:]
+
+
+SENDS = "socket,connect,accept4,write,writev,sendto,sendmsg,sendfile,splice,read,shutdown,close"
+
+
+@pytest.mark.parametrize("call", SENDING_CALLS)
+def test_calls_and_their_sizes_against_strace(call: str, tmp_path: Path) -> None:
+    """Every sending call on the data socket, its size and what it returned; every read of the receiver."""
+    document, calls = traced(tmp_path, SENDS, "--bytes", "250000", "--write-size", "10000", "--send-with", call)
+    result = document["result"]
+    sender, (fd,) = data_sockets(calls)
+    first = next(index for index, each in enumerate(calls) if each.name == "connect" and each.fd == fd)
+    ours = [each for each in calls[first:] if each.process == sender]
+    name = {"write": "write", "writev": "writev", "sendmsg": "sendmsg", "sendfile": "sendfile", "splice": "splice",
+            "zerocopy": "sendmsg"}[call]
+    if call == "splice":
+        sends = [each for each in ours if each.name == "splice" and re.match(rf"\d+, NULL, {fd}, ", each.arguments)]
+    else:
+        sends = [each for each in ours if each.name == name and each.fd == fd]
+    moved = [each.count for each in sends if each.count > 0]
+    assert sum(moved) == result["bytes"] == 250_000
+    assert len(moved) == result["writes"]
+    asked = []
+    for each in sends:
+        if call == "writev":
+            asked.append(sum(int(size) for size in re.findall(r"iov_len=(\d+)", each.arguments)))
+            assert each.arguments.count("iov_len=5000") == 2 or each.count != 10_000
+        elif call in ("sendmsg", "zerocopy"):
+            asked.append(int(re.findall(r"iov_len=(\d+)", each.arguments)[0]))
+            assert ("MSG_ZEROCOPY" in each.arguments) == (call == "zerocopy")
+        elif call == "splice":
+            asked.append(int(each.arguments.rsplit(", ", 2)[1]))
+        else:
+            asked.append(int(each.arguments.rsplit(", ", 1)[1]))
+    if call != "splice":
+        assert sum(count < size for count, size in zip(moved, asked)) == result["short_writes"]
+        assert max(asked) == 10_000
+        assert asked.count(10_000) == 25  # a short one is completed by a smaller one
+    other = [each for each in ours if each.fd == fd and each.name not in (name, "connect", "shutdown", "close")]
+    assert other == []  # nothing else is ever sent there
+    assert [each.arguments for each in ours if each.name == "shutdown" and each.fd == fd] == [f"{fd}, SHUT_WR"]
+
+    accepted = [each for each in calls if each.name == "accept4" and each.count >= 0]
+    reader, data_fd = accepted[-1].process, accepted[-1].count
+    begin = calls.index(accepted[-1])
+    reads = [each.count for each in calls[begin:] if each.process == reader and each.name == "read"
+             and each.fd == data_fd and each.count > 0]
+    assert sum(reads) == 250_000 and len(reads) == result["reads"]
+
+
+def test_socket_options_against_strace(tmp_path: Path) -> None:
+    """Every requested option is set once, on the right socket, at the right moment; nothing else is."""
+    document, calls = traced(tmp_path, "socket,setsockopt,connect,listen,accept4", "--bytes", "100K",
+                             "--nodelay", "on", "--sndbuf", "16K", "--congestion", "reno", "--mss", "1448",
+                             "--tos", "16", "--recv-rcvbuf", "32K", "--recv-nodelay", "on", "--keepalive", "off")
+    sender, (fd,) = data_sockets(calls)
+    made = max(index for index, each in enumerate(calls)
+               if each.process == sender and each.name == "socket" and each.count == fd)
+    connected = next(index for index, each in enumerate(calls) if index > made and each.process == sender
+                     and each.name == "connect" and each.fd == fd)
+
+    def options(process: int, number: int, span: slice) -> list[str]:
+        # Older straces print the name of an algorithm as the number that its four letters are.
+        number_of_reno = f"[{int.from_bytes(b'reno', sys.byteorder)}]"
+        return [re.sub(r"^\d+, ", "", each.arguments).replace(number_of_reno, '"reno"') for each in calls[span]
+                if each.process == process and each.name == "setsockopt" and each.fd == number]
+
+    before, after = options(sender, fd, slice(made, connected)), options(sender, fd, slice(connected, None))
+    assert before == ["SOL_SOCKET, SO_SNDBUF, [16384], 4", "SOL_TCP, TCP_MAXSEG, [1448], 4",
+                      'SOL_TCP, TCP_CONGESTION, "reno", 4', "SOL_SOCKET, SO_KEEPALIVE, [0], 4",
+                      "SOL_IP, IP_TOS, [16], 4"]
+    assert after[0] == "SOL_TCP, TCP_NODELAY, [1], 4"
+    assert [re.split(r"[,_\[]", text)[0] + text[text.find("SO_"):text.find("SO_") + 11] for text in after[1:]] == \
+        ["SOLSO_RCVTIMEO", "SOLSO_SNDTIMEO"]
+
+    listens = [index for index, each in enumerate(calls) if each.name == "listen"]
+    data_listener = calls[listens[-1]]
+    assert options(data_listener.process, data_listener.fd or -1, slice(listens[-2] + 1, listens[-1])) == \
+        ["SOL_SOCKET, SO_RCVBUF, [32768], 4"]
+    accepted = max(index for index, each in enumerate(calls) if each.name == "accept4" and each.count >= 0)
+    assert options(calls[accepted].process, calls[accepted].count, slice(accepted, None))[0] == \
+        "SOL_TCP, TCP_NODELAY, [1], 4"
+    # The control connection's messages are small and must not wait for each other's acknowledgement.
+    control = next(each for each in calls if each.name == "connect")
+    assert "SOL_TCP, TCP_NODELAY, [1], 4" in options(control.process, control.fd or -1,
+                                                     slice(calls.index(control), made))
+    assert document["setting"]["effective"]["sender"]["start"]["congestion"] == "reno"
+
+
+@pytest.mark.skipif(SANITIZED, reason="the sanitizers make system calls of their own")
+def test_nothing_but_sending_between_the_first_and_the_last_write(tmp_path: Path) -> None:
+    """No allocation, no output, no clock that costs a call: the measured loop makes one kind of call."""
+    _, calls = traced(tmp_path, "all", "--bytes", "2000000", "--write-size", "4000")
+    sender, (fd,) = data_sockets(calls)
+    ours = [each for each in calls if each.process == sender]
+    connected = next(index for index, each in enumerate(ours) if each.name == "connect" and each.fd == fd)
+    writes = [index for index, each in enumerate(ours) if index > connected and each.name == "write" and each.fd == fd]
+    span = ours[writes[0]:writes[-1] + 1]
+    assert len(span) >= 500 and {each.name for each in span} == {"write"}
+
+    reader = next(each.process for each in reversed(calls) if each.name == "accept4" and each.count >= 0)
+    accepted = [index for index, each in enumerate(calls) if each.name == "accept4" and each.count >= 0][-1]
+    data_fd = calls[accepted].count
+    theirs = [each for each in calls[accepted:] if each.process == reader]
+    reads = [index for index, each in enumerate(theirs) if each.name == "read" and each.fd == data_fd]
+    assert {each.name for each in theirs[reads[0]:reads[-1]]} == {"read"}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The kernel's account of a whole process
+
+
+def used_by(*arguments: object, out: Path) -> tuple[float, Document]:
+    """Runs the program; CPU seconds of it and of every process that it reaped, and its document."""
+    import json
+    process = subprocess.Popen([str(word) for word in (PROGRAM, *arguments, "--json", out)], start_new_session=True)
+    _, outcome, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(outcome)
+    assert process.returncode == 0
+    return usage.ru_utime + usage.ru_stime, sound(json.loads(out.read_text()))
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+def test_cpu_time_against_the_whole_process(connections: int, tmp_path: Path) -> None:
+    """What both ends count is nearly all that the processes used, and never more."""
+    whole_s, document = used_by("pair", "--bytes", "64K", "--duration", "700ms", "--log", "off", "--write-size", "64K",
+                                "--connections", connections, out=tmp_path / "result")
+    counted_s = (document["result"]["cpu_sender_ns"] + document["result"]["cpu_receiver_ns"]) / 1e9
+    assert counted_s <= whole_s * 1.02 + 0.01  # the kernel rounds to its ticks
+    assert counted_s >= 0.75 * whole_s - 0.1  # the rest: start, memory, digest of what was sent, the document
+    assert counted_s > 0.05
+
+
+def test_cpu_time_of_a_sender_alone(tmp_path: Path) -> None:
+    with Receiver("--once") as receiver:
+        whole_s, document = used_by("send", *receiver.address, "--bytes", "64K", "--duration", "500ms", "--log", "off",
+                                    "--verify", "off", out=tmp_path / "result")
+        receiver.wait()
+    counted_s = document["result"]["cpu_sender_ns"] / 1e9
+    assert 0.6 * whole_s - 0.1 <= counted_s <= whole_s * 1.02 + 0.01
+
+
+def test_time_asleep_is_not_cpu_time(tmp_path: Path) -> None:
+    """A sender that waits for a slow connection: it is asleep in write() nearly all of the time, and the CPU idle."""
+    whole_s, document = used_by("pair", "--bytes", "600K", "--max-pacing-rate", "1M", "--sndbuf", "16K", "--write-size",
+                                "4K", out=tmp_path / "result")
+    result = document["result"]
+    assert result["elapsed_ns"] > 400e6
+    if result["write_blocked_ns"] is not None:
+        assert result["write_blocked_ns"] > 0.5 * result["elapsed_ns"]
+        assert result["write_blocked_ns"] <= result["write_ns"] * 1.01
+    assert whole_s < result["elapsed_ns"] / 1e9
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Clock and content
+
+
+def test_elapsed_time_against_our_own_clock() -> None:
+    """The transfer lies within the time from the program's start to its end."""
+    begin = time.monotonic_ns()
+    document = pair("--bytes", "64K", "--duration", "300ms")
+    assert 300e6 <= document["result"]["elapsed_ns"] <= time.monotonic_ns() - begin
+
+
+@pytest.mark.parametrize("call", SENDING_CALLS)
+def test_content_against_cmp(call: str, tmp_path: Path) -> None:
+    """A real program of the machine, as it was and as it arrived."""
+    source = Path(os.path.realpath("/bin/sh"))
+    output = tmp_path / "output"
+    output.mkdir()
+    with Receiver("--output", output, "--once") as receiver:
+        assert run("send", *receiver.address, "--file", source, "--send-with", call, "--write-size", "5000").status == 0
+        assert receiver.wait().status == 0
+    (stored,) = output.iterdir()
+    assert subprocess.run(["cmp", source, stored], timeout=60, check=False).returncode == 0
