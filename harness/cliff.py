@@ -13,7 +13,7 @@ from harness.panels import Cell, Table, size_text
 
 AXES: Final = {"sndbuf": "SO_SNDBUF that was asked for", "rcvbuf": "SO_RCVBUF that was asked for",
                "write-size": "bytes in each write()", "rate": "messages a second"}
-REMEDIES: Final = {"quickack": "TCP_QUICKACK at the receiver", "mss": "MSS 1448", "nodelay": "TCP_NODELAY",
+REMEDIES: Final = {"quickack": "TCP_QUICKACK at the receiver", "mss": "MSS 1460", "nodelay": "TCP_NODELAY",
                    "early_rcvbuf": "SO_RCVBUF before listen()"}
 COLUMNS: Final = ("kind", "number", "value", "speed", "low", "high", "stalls", "words", "axis", "unit")
 HOW_TO_READ: Final = (

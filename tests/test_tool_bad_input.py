@@ -174,7 +174,7 @@ def test_an_unknown_option(option: str, nearest: str) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (("pair",), "--file PATH or --bytes SIZE"),
+    (("pair",), "--file PATH, --bytes SIZE, --pattern or --stream"),
     (("pair", "--file", "/bin/sh", "--bytes", "1M"), "exclude each other"),
     (("pair", "--bytes", "1M", "--repeat", "2", "--duration", "1s"), "exclude each other"),
     (("pair", "--bytes"), "--bytes needs a value"),

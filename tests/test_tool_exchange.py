@@ -43,7 +43,7 @@ def test_every_byte_and_call_is_counted(family: str, concurrency: str, wait: str
     assert 50 <= result["reply_reads"] <= 150  # the last reply of one and the first of the next may come together
     assert result["messages"] == 50
     assert result["latency_ns"]["count"] == 50 - APART
-    assert result["verified"] is None and result["retransmits"] in (0, None)
+    assert result["verified"] is None
 
 
 @pytest.mark.parametrize("outstanding", [1, 2, 3, 8, 32])

@@ -384,12 +384,13 @@ const struct args_row args_table[] = {
      "How the receiver serves many senders: fork (a process each), poll (one process for all), thread (a thread each)."},
     {"verify", "HOW", "setting", "auto", ENDS, parse_verify, FIELD(verify),
      "Check the content with XXH3-128: full (every byte; up to 64 MiB kept and hashed after the last read), sampled (1 "
-     "KiB of every 64 KiB), off. auto: full up to 1 MiB, else sampled, which costs the least goodput."},
+     "KiB of every 64 KiB), off. auto: full where the transfer is known to be at most 64 MiB, else sampled, which costs "
+     "the least goodput. A receiver with --output always checks every byte."},
     {"log", "on|off", "setting", "on", ENDS, parse_switch, FIELD(log),
      "Keep an event for every write and read; chunk latency and time in write() come from them."},
     {"events-max", "N", "setting", "1M", ENDS, parse_events_max, FIELD(events_max),
-     "Bound of the event logs: at most N events a connection and end (24 bytes each; 48 MiB in "
-     "all by default). What does not fit is counted in the result."},
+     "Bound of the event logs: at most N events a connection and end (24 bytes each; by default "
+     "24 MiB a connection and end). What does not fit is counted in the result."},
     {"sample-every", "T", "setting", NULL, ENDS, parse_time, FIELD(sample_every_ns),
      "Take TCP_INFO of both ends every T between two calls, at most 4096 times, into the events."},
     {"rearm-quickack", "on|off", "setting", "off", ENDS, parse_switch, FIELD(rearm_quickack),
@@ -699,6 +700,9 @@ check_workload(struct config *config)
         return err_set(STATUS_USAGE, "--repeat and --duration exclude each other");
     if (config->send_with == SEND_ZEROCOPY && config->family == AF_UNIX)
         return err_set(STATUS_USAGE, "--send-with zerocopy: family unix has no MSG_ZEROCOPY");
+    if (config->connections * config->read_size > SESSION_MEMORY_MAX)
+        return err_set(STATUS_USAGE, "--connections times --read-size is over %" PRIu64 " bytes; lower --read-size",
+                       SESSION_MEMORY_MAX);
     if (config->connections * config->events_max > 4 * EVENTS_MAX_MAX)
         return err_set(STATUS_USAGE, "--connections times --events-max is over %" PRIu64 "; lower --events-max",
                        4 * EVENTS_MAX_MAX);

@@ -79,7 +79,7 @@ apply_quickack(struct config *config)
 static void
 apply_mss(struct config *config)
 {
-    config->sender.of[SOCKOPT_MSS] = (struct sockopt_value){.known = true, .number = 1448};
+    config->sender.of[SOCKOPT_MSS] = (struct sockopt_value){.known = true, .number = 1460};
 }
 
 static void
@@ -96,7 +96,7 @@ apply_early_rcvbuf(struct config *config)
 
 static const struct remedy remedies[] = {
     {"quickack", "TCP_QUICKACK before each read at the receiver", apply_quickack},
-    {"mss", "an MSS of 1448", apply_mss},
+    {"mss", "the MSS of an Ethernet (1460)", apply_mss},
     {"nodelay", "TCP_NODELAY at the sender", apply_nodelay},
     {"early_rcvbuf", "SO_RCVBUF before listen()", apply_early_rcvbuf},
 };

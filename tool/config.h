@@ -21,11 +21,10 @@ enum verify { VERIFY_AUTO, VERIFY_FULL, VERIFY_SAMPLED, VERIFY_OFF };
 /* Bounds that the receiver holds every sender to. */
 #define CONNECTIONS_MAX UINT64_C(1024)
 #define READ_SIZE_MAX (UINT64_C(64) << 20)
+/* Read buffers of all connections of one session together. */
+#define SESSION_MEMORY_MAX (UINT64_C(256) << 20)
 #define EVENTS_MAX_MAX (UINT64_C(1) << 24)
 #define TIMEOUT_MAX_NS (UINT64_C(86400) * UINT64_C(1000000000))
-
-/* Up to this size --verify auto checks every byte: the kept bytes stay in the cache. */
-#define VERIFY_AUTO_FULL_BYTES (UINT64_C(1) << 20)
 
 /* Up to this size a transfer whose length is known is kept in memory and hashed after its last read. */
 #define VERIFY_KEEP_BYTES (UINT64_C(64) << 20)

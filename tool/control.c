@@ -197,6 +197,7 @@ code_reply(struct codec *codec, void *message)
     struct wire_reply *reply = message;
 
     code_number(codec, &reply->status);
+    code_number(codec, &reply->verify_full);
     code_number(codec, &reply->same_clock);
     code_endpoint(codec, &reply->data);
     code_number(codec, &reply->interrupted);

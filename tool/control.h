@@ -71,6 +71,7 @@ struct wire_hello {
 /* WELCOME, READY and DONE: how the receiver fares. `text` is its sentence when status is not 0. */
 struct wire_reply {
     uint64_t status;
+    uint64_t verify_full; /* WELCOME: 1: the content is stored, so every byte is checked */
     uint64_t same_clock;  /* WELCOME: both ends run under one kernel */
     struct endpoint data; /* WELCOME: connect here */
     uint64_t interrupted; /* DONE */

@@ -9,6 +9,9 @@
 
 #define PAGE_BYTES 4096
 
+/* Most entries whose pages are touched in advance. */
+#define TOUCHED_MAX ((size_t)1 << 18)
+
 int
 event_log_prepare(struct event_log *log, size_t entry_bytes, size_t capacity, size_t expected)
 {
@@ -24,6 +27,8 @@ event_log_prepare(struct event_log *log, size_t entry_bytes, size_t capacity, si
     log->entry = memory;
     if (expected > capacity)
         expected = capacity;
+    if (expected > TOUCHED_MAX) /* the number may come from the other end: what is beyond is touched as it is used */
+        expected = TOUCHED_MAX;
     for (size_t at = 0; at < expected * entry_bytes; at += PAGE_BYTES)
         ((volatile unsigned char *)memory)[at] = 0;
     return 0;

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "err.h"
 
@@ -15,6 +16,7 @@
 static atomic_int watched[WATCHED_MAX];
 static atomic_int watched_end; /* no slot at or above it was ever used */
 static volatile sig_atomic_t seen;
+static volatile time_t came_s;     /* when, in seconds of CLOCK_MONOTONIC */
 static volatile sig_atomic_t came; /* a signal that was not passed on by a parent */
 
 static void
@@ -23,11 +25,18 @@ handle(int signal_number)
     int saved = errno;
     int end = atomic_load(&watched_end);
 
-    if (came && signal_number != SIGUSR1) { /* the second time: as if there were no handler */
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    /* A second signal ends the process as if there were no handler; but one that comes at once is the same order given
+     * twice: to the process and to its group, as timeout(1) does. */
+    if (came && signal_number != SIGUSR1 && now.tv_sec - came_s > 1) {
         signal(signal_number, SIG_DFL);
         raise(signal_number);
     }
-    came = came || signal_number != SIGUSR1;
+    if (!came && signal_number != SIGUSR1) {
+        came = 1;
+        came_s = now.tv_sec;
+    }
     seen = 1;
     for (int i = 0; i < end; i++) {
         int slot = atomic_load(&watched[i]);
@@ -46,12 +55,15 @@ interrupt_install(void)
     sigemptyset(&action.sa_mask);
     sigaddset(&action.sa_mask, SIGINT);
     sigaddset(&action.sa_mask, SIGTERM);
+    sigaddset(&action.sa_mask, SIGHUP);
     sigaddset(&action.sa_mask, SIGUSR1);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
     sigemptyset(&ignore.sa_mask);
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL); /* a file that may not grow is a failed write, which is told */
 }
 
 void
@@ -68,6 +80,7 @@ interrupt_leave_to_parent(void)
     sigemptyset(&ignore.sa_mask);
     sigaction(SIGINT, &ignore, NULL);
     sigaction(SIGTERM, &ignore, NULL);
+    sigaction(SIGHUP, &ignore, NULL);
 }
 
 bool

@@ -1,9 +1,10 @@
 /*
- * interrupt.h: SIGINT and SIGTERM end a trial early and in order: the result is written, marked as partial.
+ * interrupt.h: SIGINT, SIGTERM and SIGHUP end a trial early and in order: the result is written, marked as partial.
  *
  * The handler notes the signal and shuts the watched sockets down (shutdown(2) may be called from a handler), so
  * that a thread that is blocked in read() or write() returns. There is no moment between looking at a flag and
- * blocking in which a signal could be lost. A second signal ends the process at once.
+ * blocking in which a signal could be lost. A second signal more than a second later
+ * ends the process at once.
  */
 #ifndef TINYGRAM_INTERRUPT_H
 #define TINYGRAM_INTERRUPT_H

@@ -94,10 +94,7 @@ run_pair(const struct config *config, struct outcome *outcome)
     if ((listener = recv_listen(config, &bound)) < 0 || start_receiver(&receiver_config, listener, &receiver) != 0)
         return err_status();
     close(listener);
-    if (cpu_pin(config->cpus.sender, "sender") != 0 || cpu_schedule((enum sched)config->sched, "sender") != 0) {
-        status = err_status();
-        kill(receiver.process, SIGKILL);
-    } else if (outcome != NULL)
+    if (outcome != NULL)
         send_measure(config, &bound, outcome);
     else
         status = send_trial(config, "pair", &bound);

@@ -339,6 +339,8 @@ result_of(const struct trial *trial, struct result *result)
     compare_schedule(trial, result);
     split_all(trial, result);
     stalls_of(trial, &result->stalls);
+    if (SUM(trial, sender, events_dropped) != 0 || SUM(trial, receiver, events_dropped) != 0)
+        result->latency.exact = result->latency.exact && trial->config->workload == WORKLOAD_EXCHANGE;
 
     result->writes = SUM(trial, sender, calls);
     result->short_writes = SUM(trial, sender, short_calls);

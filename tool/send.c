@@ -46,13 +46,15 @@ struct sender {
     struct outfile hgrm;
 };
 
-/* --verify auto: every byte of a short transfer, a sample of a long one, so that checking costs no goodput. */
+/* --verify auto: every byte where that can wait until after the last read, else a sample. */
 static int
 resolve_verify(const struct config *config, uint64_t stream_bytes)
 {
     if (config->verify != VERIFY_AUTO)
         return config->verify;
-    return stream_bytes != MISSING && stream_bytes <= VERIFY_AUTO_FULL_BYTES ? VERIFY_FULL : VERIFY_SAMPLED;
+    bool kept = stream_bytes != MISSING && stream_bytes <= VERIFY_KEEP_BYTES &&
+                stream_bytes * config->connections <= 4 * VERIFY_KEEP_BYTES;
+    return kept ? VERIFY_FULL : VERIFY_SAMPLED;
 }
 
 static int
@@ -142,6 +144,8 @@ agree(struct sender *sender)
     if (welcome.data.len == 0)
         return err_set(STATUS_FAILED, "receiver: it named no address for the data");
     sender->trial.same_clock = welcome.same_clock == 1;
+    if (welcome.verify_full == 1) /* a receiver that stores the file wants every byte checked */
+        sender->trial.verify = VERIFY_FULL;
     sender->data = welcome.data;
     return 0;
 }
@@ -361,6 +365,9 @@ ask_why(struct sender *sender, enum wire_type type)
 static int
 run(struct sender *sender, const struct endpoint *control)
 {
+    if (cpu_pin(sender->config->cpus.sender, "sender") != 0 ||
+        cpu_schedule((enum sched)sender->config->sched, "sender") != 0)
+        return -1;
     if (check_deadlock(sender->config) != 0 || prepare(sender) != 0)
         return -1;
     sender->control = net_connect(control, NULL, sender->deadline_ns);
@@ -543,8 +550,7 @@ send_main(const struct config *config)
     struct endpoint control;
 
     interrupt_install();
-    if (net_resolve(config->host, (uint16_t)config->port, config->family, &control) != 0 ||
-        cpu_pin(config->cpus.sender, "sender") != 0 || cpu_schedule((enum sched)config->sched, "sender") != 0)
+    if (net_resolve(config->host, (uint16_t)config->port, config->family, &control) != 0)
         return err_status();
     return send_trial(config, "send", &control);
 }

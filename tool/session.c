@@ -141,7 +141,8 @@ check_hello(const struct wire_hello *hello)
 {
     if (hello->connections < 1 || hello->connections > CONNECTIONS_MAX || hello->read_size < 1 ||
         hello->read_size > READ_SIZE_MAX || hello->events_max < 1 || hello->events_max > EVENTS_MAX_MAX ||
-        hello->connections * hello->events_max > 4 * EVENTS_MAX_MAX || hello->timeout_ns > TIMEOUT_MAX_NS ||
+        hello->connections * hello->events_max > 4 * EVENTS_MAX_MAX ||
+        hello->connections * hello->read_size > SESSION_MEMORY_MAX || hello->timeout_ns > TIMEOUT_MAX_NS ||
         hello->wait > WAIT_SPIN || hello->sched > SCHED_BATCH_POLICY || hello->verify == VERIFY_AUTO ||
         hello->verify > VERIFY_OFF || hello->log > 1 || (hello->cpu != MISSING && hello->cpu > 65535) ||
         hello->workload >= WORKLOAD_COUNT || hello->stamps > 1 ||
@@ -246,6 +247,11 @@ take_hello(struct session *session)
     }
     session->greeted = true;
     make_plan(session);
+    if (session->config->output != NULL && session->hello.workload == WORKLOAD_TRANSFER) {
+        session->plan.sink.verify = VERIFY_FULL;
+        session->hello.verify = VERIFY_FULL;
+        reply.verify_full = 1;
+    }
     if (place(session) != 0 || make_room(session) != 0 || open_data_listener(session, &reply.data) != 0) {
         refuse(session, WIRE_WELCOME);
         return;

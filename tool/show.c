@@ -35,7 +35,7 @@ verdict(const struct trial *trial, const struct result *result)
     if (result->verified == 0)
         return "DIFFERS";
     return trial->verify == VERIFY_FULL ? "the same (every byte, XXH3-128)"
-                                        : "the same (1 KiB of every 64 KiB, XXH3-128)";
+                                        : "the sample is the same (1 KiB of every 64 KiB, XXH3-128)";
 }
 
 static void

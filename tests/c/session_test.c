@@ -302,7 +302,7 @@ strangers(void)
     a_stranger("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16, "is not tinygram");
     size_t length = wire_encode(WIRE_HELLO, &hello, frame);
     frame[7] = WIRE_VERSION + 1;
-    a_stranger(frame, length, "wire version 3");
+    a_stranger(frame, length, "wire version 2");
     a_stranger(frame, wire_encode(WIRE_FINISH, &finish, frame), "sent message 5 where 1 was due");
     wire_encode(WIRE_HELLO, &hello, frame);
     frame[12] = 0xff; /* a length of 4 GB: nothing is allocated or waited for */
