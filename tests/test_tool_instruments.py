@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from running import (PROGRAM, SENDING_CALLS, Document, Receiver, Running, find, pair, run, sound, wait_until)
+from running import (PROGRAM, SANITIZED, SENDING_CALLS, WITHOUT_LEAKS, Document, Receiver, Running, find, pair, run,
+                     sound, wait_until)
 
-SANITIZED = "-fsanitize" in subprocess.run([PROGRAM, "version"], capture_output=True, text=True, timeout=60,
-                                           check=True).stdout
 
 # ---------------------------------------------------------------------------------------------------------------------
 # tcpdump
@@ -183,9 +182,8 @@ def traced(tmp_path: Path, trace: str, *arguments: object) -> tuple[Document, li
     if strace is None:
         pytest.skip("strace is not installed")
     path = tmp_path / "trace"
-    options = {"env": {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}}  # leaks cannot be looked for under ptrace
     ended = run("pair", *arguments, "--json", "-", program=(strace, "-f", "-v", "-s", "8", "-e", f"trace={trace}",
-                                                            "-o", path, PROGRAM), **options)
+                                                            "-o", path, PROGRAM), env=WITHOUT_LEAKS)
     if ended.status != 0 and "ptrace" in ended.err:
         pytest.skip(f"strace cannot trace here: {ended.err.strip()}")
     assert ended.status == 0, ended.err
