@@ -27,6 +27,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = Path(os.environ.get("TINYGRAM") or ROOT / "build" / "tinygram")
 SCHEMA = json.loads((ROOT / "harness" / "tinygram-1.schema.json").read_text(encoding="utf-8"))
 
+# Whether every memory error is fatal (and all is slow), and the environment in which leaks are not looked for: under
+# strace, or where there are no descriptors and processes to do it with, that cannot be done.
+SANITIZED = PROGRAM.exists() and "-fsanitize" in subprocess.run([PROGRAM, "version"], capture_output=True, text=True,
+                                                                timeout=60, check=True).stdout
+WITHOUT_LEAKS = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+
 # A machine may be slow at any moment: what takes longer than this hangs.
 PATIENCE_S = 60.0
 
