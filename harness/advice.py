@@ -246,8 +246,8 @@ def split_sentence(points: Points) -> str:
     hold, whole = (median(pair[index] for pair in held[name]) for index in (0, 1))
     share = "nearly all of that" if hold / whole >= 0.995 else f"{percent_text(hold / whole)} of that"
     return (f"{told} The kernel's timestamps show where the time goes. {name}: a write that is held takes "
-            f"{time_text(whole)} to its read(), and {share} ({time_text(hold)}) it lies in the sender's TCP, written and "
-            "not sent.").strip()
+            f"{time_text(whole)} to its read(), and {share} ({time_text(hold)}) it lies in the sender's TCP, written "
+            "and not sent.").strip()
 
 
 def about_exchanges(points: Points) -> Answer:
