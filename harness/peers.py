@@ -177,8 +177,8 @@ class Server:
 
     def __enter__(self) -> Self:
         command = self._pinned(self.peer.server(*self._ports), at_server=True)
-        self._process = subprocess.Popen(command, env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                         stderr=subprocess.DEVNULL, start_new_session=True)
+        self._process = subprocess.Popen(command, env=self._environment(), stdin=subprocess.DEVNULL,
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         deadline = time.monotonic() + READY_S
         while not listens(self._ports[0]):
             if self._process.poll() is not None or time.monotonic() > deadline:
