@@ -239,14 +239,15 @@ def split_sentence(points: Points) -> str:
             for bar in bars(point.trial.document["result"].get("split")):
                 if bar.held:
                     parts = (bar.parts[1] / 1e9, sum(bar.parts) / 1e9)
-                    held.setdefault(f"{line.label} ({line.heading})", []).append(parts)
+                    held.setdefault(f"{line.heading}, {line.label}", []).append(parts)
     if not held:
         return f"{told} The kernel's timestamps show no write that was held back.".strip()
     name = max(held, key=lambda name: median(hold for hold, _ in held[name]))
     hold, whole = (median(pair[index] for pair in held[name]) for index in (0, 1))
-    return (f"{told} The kernel's timestamps show where the time goes: with {name} a write that is held takes "
-            f"{time_text(whole)} to its read(), and {time_text(hold)} of that ({percent_text(hold / whole)}) it lies "
-            "in the sender's TCP, written and not sent.").strip()
+    share = "nearly all of that" if hold / whole >= 0.995 else f"{percent_text(hold / whole)} of that"
+    return (f"{told} The kernel's timestamps show where the time goes. {name}: a write that is held takes "
+            f"{time_text(whole)} to its read(), and {share} ({time_text(hold)}) it lies in the sender's TCP, written "
+            "and not sent.").strip()
 
 
 def about_exchanges(points: Points) -> Answer:

@@ -36,7 +36,7 @@ class PeerError(HarnessError):
 class Bulk:
     """What every peer is asked for. preload: the library for peers without an option for the congestion control.
 
-    cpu: the CPU, or the list of CPUs, that server and client may use.
+    cpu: the CPU, or the list of CPUs, that server and client may use. server_cpu: the server's own, if it has one.
     """
 
     bytes: int
@@ -44,6 +44,7 @@ class Bulk:
     congestion: str
     cpu: int | str
     preload: Path
+    server_cpu: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +176,9 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._pinned(self.peer.server(*self._ports)), env=self._environment(),
-                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                         stderr=subprocess.DEVNULL, start_new_session=True)
+        command = self._pinned(self.peer.server(*self._ports), at_server=True)
+        self._process = subprocess.Popen(command, env=self._environment(), stdin=subprocess.DEVNULL,
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         deadline = time.monotonic() + READY_S
         while not listens(self._ports[0]):
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -219,8 +220,9 @@ class Server:
             raise PeerError(f"{self.peer.name} ended with status {ended.returncode}: {said}.")
         return self.peer.goodput(ended.stdout)
 
-    def _pinned(self, command: list[str]) -> list[str]:
-        return ["taskset", "--cpu-list", str(self._bulk.cpu), *command]
+    def _pinned(self, command: list[str], at_server: bool = False) -> list[str]:
+        own = self._bulk.server_cpu if at_server else None
+        return ["taskset", "--cpu-list", str(self._bulk.cpu if own is None else own), *command]
 
     def _environment(self) -> dict[str, str]:
         own = {"LD_PRELOAD": str(self._bulk.preload), "BENCH_CONGESTION": self._bulk.congestion}

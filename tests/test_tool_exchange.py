@@ -125,19 +125,19 @@ def test_a_rate_is_kept() -> None:
 
 def test_a_rate_that_cannot_be_kept_is_told() -> None:
     """40 ms an exchange are 25 a second, not 1000: the planned latency shows the queue, the actual one cannot."""
-    result = exchange("w100,w400,r1", "--nodelay", "off", "--rate", 1000, "--count", 40)["result"]
+    result = exchange("w100,w400,r1", "--nodelay", "off", "--rate", 1000, "--count", 24)["result"]
     assert result["schedule"]["kept"] is False
-    assert result["schedule"]["latency_planned_ns"]["max"] > 4 * result["latency_ns"]["max"]
-    shown = run("pair", "--pattern", "w100,w400,r1", "--nodelay", "off", "--rate", 1000, "--count", 20).out
+    assert result["schedule"]["latency_planned_ns"]["max"] > 3 * result["latency_ns"]["max"]
+    shown = run("pair", "--pattern", "w100,w400,r1", "--nodelay", "off", "--rate", 1000, "--count", 10).out
     assert "NOT kept" in shown
 
 
 @pytest.mark.parametrize("outstanding", ["", "k4"])
 def test_a_reply_does_not_wait_for_the_next_turn(outstanding: str) -> None:
-    """At 20 exchanges a second a reply is read when it comes, not when the next exchange begins."""
+    """At 40 exchanges a second a reply is read when it comes, not when the next exchange begins."""
     pattern = f"{outstanding}(w1,r1)" if outstanding else "w1,r1"
-    result = exchange(pattern, "--rate", 20, "--count", 24, "--nodelay", "on")["result"]
-    assert result["latency_ns"]["p50"] < 20_000_000
+    result = exchange(pattern, "--rate", 40, "--count", 24, "--nodelay", "on")["result"]
+    assert result["latency_ns"]["p50"] < 12_000_000
 
 
 def test_think_is_not_part_of_the_latency() -> None:
