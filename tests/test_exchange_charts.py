@@ -271,7 +271,7 @@ def test_cliff_map_golden(tmp_path: Path) -> None:
 def test_a_cliff_is_told_with_mechanism_and_remedies() -> None:
     assert cliff.sentences(invented.CLIFF) == [
         "1: 32980 is 580 times slower than 33192: the segments that fit into the buffer wait for a delayed ACK. "
-        "Removed by TCP_QUICKACK at the receiver, MSS 1448; not by TCP_NODELAY."]
+        "Removed by TCP_QUICKACK at the receiver, MSS 1460; not by TCP_NODELAY."]
     assert cliff.sentences({**invented.CLIFF, "cliffs": []}) == [
         "No cliff: no two neighbours differ by more than a factor of three."]
 

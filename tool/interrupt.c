@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -12,11 +13,14 @@
 
 #define WATCHED_MAX 16384
 
+/* A signal that follows the first within this time is the same order, given to the process and to its group. */
+#define TWICE_MS 300
+
 /* A slot holds 0 (free) or descriptor x 4 + direction + 1. */
 static atomic_int watched[WATCHED_MAX];
 static atomic_int watched_end; /* no slot at or above it was ever used */
 static volatile sig_atomic_t seen;
-static volatile time_t came_s;     /* when, in seconds of CLOCK_MONOTONIC */
+static volatile int64_t came_ms;   /* when, on CLOCK_MONOTONIC */
 static volatile sig_atomic_t came; /* a signal that was not passed on by a parent */
 
 static void
@@ -27,15 +31,16 @@ handle(int signal_number)
 
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     /* A second signal ends the process as if there were no handler; but one that comes at once is the same order given
      * twice: to the process and to its group, as timeout(1) does. */
-    if (came && signal_number != SIGUSR1 && now.tv_sec - came_s > 1) {
+    if (came && signal_number != SIGUSR1 && ms - came_ms > TWICE_MS) {
         signal(signal_number, SIG_DFL);
         raise(signal_number);
     }
     if (!came && signal_number != SIGUSR1) {
         came = 1;
-        came_s = now.tv_sec;
+        came_ms = ms;
     }
     seen = 1;
     for (int i = 0; i < end; i++) {

@@ -3,7 +3,7 @@
  *
  * The handler notes the signal and shuts the watched sockets down (shutdown(2) may be called from a handler), so
  * that a thread that is blocked in read() or write() returns. There is no moment between looking at a flag and
- * blocking in which a signal could be lost. A second signal more than a second later
+ * blocking in which a signal could be lost. A second signal later than at once
  * ends the process at once.
  */
 #ifndef TINYGRAM_INTERRUPT_H

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "check.h"
 #include "sockets.h"
@@ -74,8 +75,12 @@ wakes_a_blocked_thread(void)
 static void
 ends_with_the_second(void)
 {
+    const struct timespec later = {.tv_nsec = 600000000};
+
     interrupt_install();
     raise(SIGINT);
+    raise(SIGINT); /* at once: the same order, given twice */
+    nanosleep(&later, NULL);
     raise(SIGINT);
     _exit(77); /* not reached */
 }
