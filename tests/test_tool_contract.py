@@ -157,7 +157,8 @@ def test_verify(verify: str) -> None:
     assert result["verify"]["where"] == ("inline" if verify == "sampled" else "after")
 
 
-@pytest.mark.parametrize("workload", [("--bytes", "65M"), ("--bytes", "1M", "--duration", "20ms")], ids=["long", "timed"])
+@pytest.mark.parametrize("workload", [("--bytes", "65M"), ("--bytes", "1M", "--duration", "20ms")],
+                         ids=["long", "timed"])
 def test_auto_samples_what_is_long(workload: tuple[str, ...]) -> None:
     result = pair(*workload)["result"]
     assert result["verify"]["mode"] == "sampled" and result["verify"]["where"] == "inline" and result["verified"]

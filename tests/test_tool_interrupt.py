@@ -29,7 +29,7 @@ PHASES = ("connect", "hello", "welcome", "data", "report")
 
 
 def reply(kind: int, port: int = 0) -> bytes:
-    """A WELCOME (2) or READY (4): status 0, no wish to check every byte, one clock, an IPv4 address on loopback, not interrupted, no text."""
+    """WELCOME (2) or READY (4): status 0, sampling will do, one clock, an IPv4 address, not interrupted, no text."""
     body = struct.pack(">QQQQQQ", 0, 0, 1, 4, port, 0) + socket.inet_aton("127.0.0.1") + bytes(12 + 108 + 8 + 512)
     return b"TGRM" + struct.pack(">III", 1, kind, len(body)) + body
 

@@ -148,7 +148,7 @@ static int
 measure(const struct search *search, const struct config *config, uint64_t value, struct point *point)
 {
     static struct outcome outcome; /* too large for a stack */
-    double speed[TRIALS_MAX];
+    double speed[TRIALS_MAX] = {0};
     uint64_t by_mechanism[STALL_MECHANISMS] = {0};
     size_t trials = (size_t)config->cliff.trials;
 
@@ -336,9 +336,11 @@ search_all(struct search *search)
     choose_range(search, &from, &to);
     if (from >= to)
         return err_set(STATUS_USAGE, "--from %" PRIu64 " is not below --to %" PRIu64, from, to);
-    for (double value = (double)from; value < (double)to * 0.999; value *= sqrt(2.0))
-        if (add_point(search, (uint64_t)value) != 0)
+    for (uint64_t octave = from; octave < to; octave = octave <= UINT64_MAX / 2 ? 2 * octave : UINT64_MAX) {
+        uint64_t between = (uint64_t)((double)octave * sqrt(2.0));
+        if (add_point(search, octave) != 0 || (between > octave && between < to && add_point(search, between) != 0))
             return -1;
+    }
     if (add_point(search, to) != 0 || bisect(search) != 0)
         return -1;
     return find_cliffs(search);

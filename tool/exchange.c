@@ -83,6 +83,8 @@ static size_t
 expected(const struct sending *sending, uint64_t each)
 {
     uint64_t count = sending->config->pacing.count != MISSING ? sending->config->pacing.count : 16384;
+    if (each == 0)
+        return 0;
     return count < EVENTS_MAX_MAX / each ? (size_t)(count * each) : EVENTS_MAX_MAX;
 }
 

@@ -52,7 +52,7 @@ schedule_next(struct schedule *schedule)
         schedule->at_ns -= log(1.0 - random_unit(&schedule->random)) * schedule->interval_ns;
         break;
     case SCHEDULE_BURST:
-        schedule->at_ns = (double)(schedule->index / schedule->burst * schedule->burst) * schedule->interval_ns;
+        schedule->at_ns = (double)(schedule->index - schedule->index % schedule->burst) * schedule->interval_ns;
         break;
     }
     return (uint64_t)planned_ns;

@@ -60,7 +60,7 @@ static int
 take_bytes(struct cursor *cursor, struct pattern *pattern, enum pattern_kind kind)
 {
     size_t at = cursor->at;
-    uint64_t bytes;
+    uint64_t bytes = 0;
 
     if (take_value(cursor, units_parse_size, &bytes) != 0)
         return -1;
@@ -87,7 +87,7 @@ static int
 take_item(struct cursor *cursor, struct pattern *pattern)
 {
     size_t at = cursor->at;
-    uint64_t ns;
+    uint64_t ns = 0;
 
     switch (cursor->text[cursor->at++]) {
     case 'w':

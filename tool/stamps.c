@@ -144,7 +144,7 @@ stamps_read(int fd, void *buffer, size_t len, uint64_t *kernel_ns)
     union {
         char bytes[ANCILLARY_BYTES];
         struct cmsghdr align;
-    } ancillary;
+    } ancillary = {.bytes = {0}};
     struct iovec part = {buffer, len};
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = ancillary.bytes, .msg_controllen = sizeof ancillary.bytes};
@@ -179,7 +179,7 @@ await_stamping(void)
         sockopt_enable_stamps(fd, RECEIVING) == 0) {
         while (kernel_ns == 0 && clock_now_ns() < deadline_ns && send(fd, "", 1, MSG_DONTWAIT) == 1) {
             struct pollfd wait = {.fd = fd, .events = POLLIN};
-            char byte;
+            char byte = 0;
             poll(&wait, 1, 1);
             if (wait.revents != 0)
                 stamps_read(fd, &byte, 1, &kernel_ns);

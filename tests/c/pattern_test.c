@@ -128,19 +128,20 @@ refused_at_its_place(void)
 static void
 at_most_64_items(void)
 {
-    char text[512] = "w1";
+    char text[512];
+    size_t used = (size_t)snprintf(text, sizeof text, "w1");
 
     for (int i = 1; i < PATTERN_ITEMS_MAX - 1; i++)
-        strcat(text, ",w1");
-    strcat(text, ",r1");
+        used += (size_t)snprintf(text + used, sizeof text - used, ",w1");
+    used += (size_t)snprintf(text + used, sizeof text - used, ",r1");
     CHECK(pattern_parse(text, &pattern) == 0);
     CHECK_NUMBER(pattern.count, PATTERN_ITEMS_MAX);
-    strcat(text, ",r1");
+    snprintf(text + used, sizeof text - used, ",r1");
     CHECK(pattern_parse(text, &pattern) == -1);
     CHECK_ERROR(STATUS_USAGE, "at most 64 items");
-    strcpy(text, "r1,v1"); /* the parts of a writev count as well */
+    used = (size_t)snprintf(text, sizeof text, "r1,v1"); /* the parts of a writev count as well */
     for (int i = 1; i < PATTERN_ITEMS_MAX; i++)
-        strcat(text, "+1");
+        used += (size_t)snprintf(text + used, sizeof text - used, "+1");
     CHECK(pattern_parse(text, &pattern) == -1);
     CHECK_ERROR(STATUS_USAGE, "at most 64 items");
 }

@@ -20,7 +20,7 @@ begin(void)
 {
     sender = receiver = (struct end){.known = true};
     sender.events = (struct event_log){.capacity = ROOM, .stride = 1, .entry = writes};
-    sender.stamps = (struct event_log){.capacity = 3 * ROOM, .stride = 1, .entry = stamps};
+    sender.stamps = (struct event_log){.capacity = (size_t)3 * ROOM, .stride = 1, .entry = stamps};
     receiver.events = (struct event_log){.capacity = ROOM, .stride = 1, .entry = reads};
 }
 

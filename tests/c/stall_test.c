@@ -53,7 +53,7 @@ begin(const char *pattern)
     }
     sender.events = (struct event_log){.capacity = ROOM, .stride = 1, .entry = writes};
     sender.exchanges = (struct event_log){.capacity = ROOM, .stride = 1, .entry = exchanges};
-    sender.stamps = (struct event_log){.capacity = 3 * ROOM, .stride = 1, .entry = stamps};
+    sender.stamps = (struct event_log){.capacity = (size_t)3 * ROOM, .stride = 1, .entry = stamps};
     receiver.events = (struct event_log){.capacity = ROOM, .stride = 1, .entry = reads};
     same_clock = true;
 }
@@ -299,7 +299,7 @@ chunks(void)
     for (uint64_t i = 1; i <= 3; i++)
         add_write(1000 * i, 1000 * i, 1000 * i + 500);
     add_read(3000, 0, 41 * MS);
-    are(3, STALL_NAGLE, 3 * 41 * MS - 6000);
+    are(3, STALL_NAGLE, (size_t)3 * 41 * MS - 6000);
 
     begin(NULL); /* with stamps: two merged into a held segment */
     add_write(1000, 0, 500);

@@ -132,8 +132,10 @@ main(int argc, char **argv)
                         .congestion = argv[6]};
     char *buffer = calloc(1, task.bytes);
     uint64_t *took = calloc(task.count, sizeof *took);
-    if (buffer == NULL || took == NULL)
-        must(-1, "calloc");
+    if (buffer == NULL || took == NULL) {
+        fprintf(stderr, "bare_exchange: no memory\n");
+        exit(1);
+    }
     memset(took, 1, task.count * sizeof *took); /* the pages are there before the clock runs */
     signal(SIGPIPE, SIG_IGN);
 
@@ -161,7 +163,7 @@ main(int argc, char **argv)
         uint64_t begin_ns = now_ns();
         move(fd, buffer, task.bytes, 1);
         if (!move(fd, buffer, task.bytes, 0))
-            return 1;
+            exit(1);
         end_ns = now_ns();
         took[i] = end_ns - begin_ns;
         if (i == APART)
