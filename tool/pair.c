@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -90,18 +91,11 @@ pair_main(const struct config *config)
 
     receiver_config.once = true;
     interrupt_install();
-    if ((listener = recv_listen(config, &bound)) < 0 || start_receiver(&receiver_config, listener, &receiver) != 0) {
-        err_print();
-        return err_status();
-    }
+    if ((listener = recv_listen(config, &bound)) < 0 || start_receiver(&receiver_config, listener, &receiver) != 0)
+        return send_trial(config, "pair", NULL);
     close(listener);
-    if (cpu_pin(config->cpus.sender, "sender") == 0 && cpu_schedule((enum sched)config->sched, "sender") == 0)
-        status = send_trial(config, "pair", &bound);
-    else {
-        status = err_status();
-        err_print();
-        kill(receiver.process, SIGKILL);
-    }
+    bool ready = cpu_pin(config->cpus.sender, "sender") == 0 && cpu_schedule((enum sched)config->sched, "sender") == 0;
+    status = send_trial(config, "pair", ready ? &bound : NULL);
     reap(&receiver);
     return status;
 }

@@ -436,8 +436,8 @@ send_trial(const struct config *config, const char *role, const struct endpoint 
     clock_gettime(CLOCK_REALTIME, &trial->started);
     if (trial->sender == NULL || trial->receiver == NULL)
         err_set(STATUS_REFUSED, "no memory for %" PRIu64 " connections", config->connections);
-    else if (open_outputs(&sender) == 0) {
-        if (run(&sender, control) != 0) {
+    else {
+        if (open_outputs(&sender) != 0 || control == NULL || run(&sender, control) != 0) {
             if (clock_now_ns() >= sender.deadline_ns && strstr(err_text(), "--timeout") == NULL)
                 err_context("--timeout passed");
             trial_fail(trial);
@@ -459,10 +459,7 @@ send_main(const struct config *config)
     struct endpoint control;
 
     interrupt_install();
-    if (net_resolve(config->host, (uint16_t)config->port, config->family, &control) != 0 ||
-        cpu_pin(config->cpus.sender, "sender") != 0 || cpu_schedule((enum sched)config->sched, "sender") != 0) {
-        err_print();
-        return err_status();
-    }
-    return send_trial(config, "send", &control);
+    bool ready = net_resolve(config->host, (uint16_t)config->port, config->family, &control) == 0 &&
+                 cpu_pin(config->cpus.sender, "sender") == 0 && cpu_schedule((enum sched)config->sched, "sender") == 0;
+    return send_trial(config, "send", ready ? &control : NULL);
 }

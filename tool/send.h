@@ -9,7 +9,8 @@
 #include "net.h"
 
 /* Runs the trial that `config` describes against the receiver at `control`, writes --json, --events or a short
- * table, and returns the exit status. `role` is pair or send. Errors were printed. */
+ * table, and returns the exit status. `role` is pair or send. With control = NULL the kept error is all there is to
+ * write. Errors were printed. */
 enum status send_trial(const struct config *config, const char *role, const struct endpoint *control);
 
 /* The subcommand `send`. */
