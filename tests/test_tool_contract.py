@@ -258,6 +258,19 @@ def test_an_error_has_its_document_too(tmp_path: Path) -> None:
     assert document["setting"]["effective"]["sender"] == {"start": None, "end": None}
 
 
+@pytest.mark.parametrize(("command", "words"), [
+    (("send", "no.such.host.invalid", "4242"), "no.such.host.invalid"), (("send", "127.0.0.1", "1"), "cannot connect"),
+    (("pair", "--cpus", "0,1023"), "CPU 1023"), (("pair", "--events", "/no/such/folder/file"), "--events"),
+    (("pair", "--congestion", "nosuch"), "available"), (("pair", "--recv-congestion", "nosuch"), "available"),
+])
+def test_an_error_before_the_trial_has_its_document_too(command: tuple[str, ...], words: str) -> None:
+    ended = run(*command, "--bytes", "1M", "--json", "-")
+    says(ended, 3, words)
+    document = sound(ended.document)
+    assert document["status"] == 3 and words in document["error"] and document["role"] == command[0]
+    assert document["result"]["bytes"] is None
+
+
 def test_a_person_gets_a_table(file: Path) -> None:
     ended = run("pair", "--file", file, "--nodelay", "on")
     assert ended.status == 0 and ended.err == ""

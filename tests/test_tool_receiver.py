@@ -336,8 +336,26 @@ def test_once_ends_with_the_sessions_status(file: Path) -> None:
 
 
 @pytest.mark.parametrize("concurrency", CONCURRENCIES)
-def test_few_descriptors_are_enough_for_who_waits(concurrency: str, file: Path) -> None:
-    """A receiver that runs out of descriptors says so, lets sessions end, and serves on."""
+def test_who_cannot_be_served_is_told(concurrency: str, file: Path) -> None:
+    """A receiver without a free descriptor tells every sender so at once, and serves again when it has one."""
+    with Receiver("--concurrency", concurrency) as receiver:
+        assert send(receiver, "--file", file).status == 0
+        wait_until(lambda: len(processes_of(receiver.pid)) == 1, "the session's process to end")
+        before = resource.prlimit(receiver.pid, resource.RLIMIT_NOFILE)
+        full = descriptors(receiver.pid)
+        resource.prlimit(receiver.pid, resource.RLIMIT_NOFILE, (full, before[1]))
+        for _ in range(3):
+            says(send(receiver, "--file", file), 3, "receiver: cannot accept a sender: Too many open files",
+                 "ulimit -n")
+        assert receiver.err.count("Too many open files") == 3  # a line each, and no more
+        resource.prlimit(receiver.pid, resource.RLIMIT_NOFILE, before)
+        assert send(receiver, "--file", file).status == 0
+        wait_until(lambda: descriptors(receiver.pid) == full, "the descriptors of the session to be closed")
+        receiver.stop()
+
+
+@pytest.mark.parametrize("concurrency", CONCURRENCIES)
+def test_a_crowd_beyond_the_limit_does_not_end_the_receiver(concurrency: str, file: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
 

@@ -92,7 +92,7 @@ run_pair(const struct config *config, struct outcome *outcome)
 
     receiver_config.once = true;
     if ((listener = recv_listen(config, &bound)) < 0 || start_receiver(&receiver_config, listener, &receiver) != 0)
-        return err_status();
+        return outcome != NULL ? err_status() : send_trial(config, "pair", NULL);
     close(listener);
     if (outcome != NULL)
         send_measure(config, &bound, outcome);

@@ -519,8 +519,11 @@ send_trial(const struct config *config, const char *role, const struct endpoint 
 {
     struct sender sender;
 
-    if (begin(&sender, config, role) == 0 && open_outputs(&sender) == 0) {
-        conduct(&sender, control);
+    if (begin(&sender, config, role) == 0) {
+        if (open_outputs(&sender) == 0 && control != NULL)
+            conduct(&sender, control);
+        else
+            trial_fail(&sender.trial);
         if (report(&sender) != 0)
             trial_fail(&sender.trial);
     }
@@ -550,7 +553,6 @@ send_main(const struct config *config)
     struct endpoint control;
 
     interrupt_install();
-    if (net_resolve(config->host, (uint16_t)config->port, config->family, &control) != 0)
-        return err_status();
-    return send_trial(config, "send", &control);
+    bool ready = net_resolve(config->host, (uint16_t)config->port, config->family, &control) == 0;
+    return send_trial(config, "send", ready ? &control : NULL);
 }

@@ -17,7 +17,8 @@ struct outcome {
 };
 
 /* Runs the trial that `config` describes against the receiver at `control`, writes --json, --events or a short
- * table, and returns the exit status. `role` is pair or send. An error is kept for err_print(). */
+ * table, and returns the exit status. `role` is pair or send. With control = NULL the kept error is all there is to
+ * write. An error is kept for err_print(). */
 enum status send_trial(const struct config *config, const char *role, const struct endpoint *control);
 
 /* As send_trial(), with the outcome in *outcome. */
