@@ -83,7 +83,7 @@ static size_t
 expected(const struct sending *sending, uint64_t each)
 {
     uint64_t count = sending->config->pacing.count != MISSING ? sending->config->pacing.count : 16384;
-    return count < EVENTS_MAX_MAX / each ? (size_t)(count * each) : EVENTS_MAX_MAX;
+    return each > 0 && count >= EVENTS_MAX_MAX / each ? EVENTS_MAX_MAX : (size_t)(count * each);
 }
 
 static int

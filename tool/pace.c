@@ -42,6 +42,7 @@ uint64_t
 schedule_next(struct schedule *schedule)
 {
     double planned_ns = schedule->at_ns;
+    uint64_t together;
 
     schedule->index++;
     switch (schedule->kind) {
@@ -52,7 +53,8 @@ schedule_next(struct schedule *schedule)
         schedule->at_ns -= log(1.0 - random_unit(&schedule->random)) * schedule->interval_ns;
         break;
     case SCHEDULE_BURST:
-        schedule->at_ns = (double)(schedule->index / schedule->burst * schedule->burst) * schedule->interval_ns;
+        together = schedule->index % schedule->burst;
+        schedule->at_ns = (double)(schedule->index - together) * schedule->interval_ns;
         break;
     }
     return (uint64_t)planned_ns;

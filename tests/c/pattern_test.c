@@ -125,23 +125,28 @@ refused_at_its_place(void)
     }
 }
 
+/* `first`, then `count` times `part`, then `last`. */
+static const char *
+repeated(const char *first, const char *part, int count, const char *last)
+{
+    static char text[512];
+    int len = snprintf(text, sizeof text, "%s", first);
+
+    for (int i = 0; i < count; i++)
+        len += snprintf(text + len, sizeof text - (size_t)len, "%s", part);
+    snprintf(text + len, sizeof text - (size_t)len, "%s", last);
+    return text;
+}
+
 static void
 at_most_64_items(void)
 {
-    char text[512] = "w1";
-
-    for (int i = 1; i < PATTERN_ITEMS_MAX - 1; i++)
-        strcat(text, ",w1");
-    strcat(text, ",r1");
-    CHECK(pattern_parse(text, &pattern) == 0);
+    CHECK(pattern_parse(repeated("w1", ",w1", PATTERN_ITEMS_MAX - 2, ",r1"), &pattern) == 0);
     CHECK_NUMBER(pattern.count, PATTERN_ITEMS_MAX);
-    strcat(text, ",r1");
-    CHECK(pattern_parse(text, &pattern) == -1);
+    CHECK(pattern_parse(repeated("w1", ",w1", PATTERN_ITEMS_MAX - 1, ",r1"), &pattern) == -1);
     CHECK_ERROR(STATUS_USAGE, "at most 64 items");
-    strcpy(text, "r1,v1"); /* the parts of a writev count as well */
-    for (int i = 1; i < PATTERN_ITEMS_MAX; i++)
-        strcat(text, "+1");
-    CHECK(pattern_parse(text, &pattern) == -1);
+    /* the parts of a writev count as well */
+    CHECK(pattern_parse(repeated("r1,v1", "+1", PATTERN_ITEMS_MAX - 1, ""), &pattern) == -1);
     CHECK_ERROR(STATUS_USAGE, "at most 64 items");
 }
 

@@ -7,7 +7,7 @@
 #include "config.h"
 #include "workload.h"
 
-#define ROOM 64
+#define ROOM 64U
 #define AHEAD UINT64_C(1700000000000000000)
 #define MS NS_PER_MS
 
@@ -299,7 +299,7 @@ chunks(void)
     for (uint64_t i = 1; i <= 3; i++)
         add_write(1000 * i, 1000 * i, 1000 * i + 500);
     add_read(3000, 0, 41 * MS);
-    are(3, STALL_NAGLE, 3 * 41 * MS - 6000);
+    are(3, STALL_NAGLE, UINT64_C(3) * 41 * MS - 6000);
 
     begin(NULL); /* with stamps: two merged into a held segment */
     add_write(1000, 0, 500);
