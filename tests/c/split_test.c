@@ -5,7 +5,7 @@
 #include "check.h"
 #include "clock.h"
 
-#define ROOM 16U
+#define ROOM ((size_t)16)
 #define AHEAD UINT64_C(1700000000000000000) /* CLOCK_REALTIME against CLOCK_MONOTONIC */
 
 static struct write_event writes[ROOM];

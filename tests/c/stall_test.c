@@ -7,7 +7,7 @@
 #include "config.h"
 #include "workload.h"
 
-#define ROOM 64U
+#define ROOM ((size_t)64)
 #define AHEAD UINT64_C(1700000000000000000)
 #define MS NS_PER_MS
 
