@@ -352,3 +352,15 @@ def test_rate_text(value: float, text: str) -> None:
     (0, "0 s"), (3e-7, "300 ns"), (1.65e-5, "16.5 us"), (0.0441, "44.1 ms"), (2.5, "2.5 s")])
 def test_time_text(value: float, text: str) -> None:
     assert answer.time_text(value) == text
+
+
+def test_many_trials_are_judged_by_the_normal_distribution_as_scipy_does() -> None:
+    rng = random.Random(7)
+    for shift in (0.0, 0.2, 0.5, 1.0):
+        first = [rng.gauss(shift, 1.0) for _ in range(60)]
+        second = [rng.gauss(0.0, 1.0) for _ in range(80)]
+        wins = sum(a > b for a in first for b in second)
+        expected = mannwhitneyu(first, second, method="asymptotic").pvalue
+        assert stats.chance(wins, [(60, 80)]) == pytest.approx(expected, rel=1e-6, abs=1e-12)
+    exact, near = stats.chance(330, [(30, 30)]), stats.chance(330 * 31 / 30, [(30, 31)])  # on both sides of the limit
+    assert exact == pytest.approx(near, rel=0.1)
