@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from running import (CONCURRENCIES, Receiver, Running, processes_of, read_frame, run, says, sound, state_of,
+from running import (CONCURRENCIES, Receiver, Running, hello, processes_of, read_frame, run, says, sound, state_of,
                      wait_until, written)
 
 # About 20 s: long enough to be ended by a signal.
@@ -204,6 +204,23 @@ def test_an_interrupted_receiver_writes_what_it_has(concurrency: str, number: si
             gone = sender.wait(20)
             says(gone, 4, "the receiver closed the data connection after")
             assert sound(gone.document)["interrupted"] is False
+
+
+@pytest.mark.parametrize("concurrency", CONCURRENCIES)
+def test_a_receiver_is_interrupted_before_the_data(concurrency: str) -> None:
+    """One sender has said nothing yet, one waits for its data connections to be made, and neither goes on."""
+    first = hello()
+    with Receiver("--concurrency", concurrency, "--json", "-") as receiver, receiver.connect(), \
+            receiver.connect() as sender:
+        sender.settimeout(30)
+        sender.sendall(first)
+        assert read_frame(sender)[8:12] == b"\0\0\0\2"  # WELCOME
+        receiver.kill(signal.SIGTERM)
+        ended = receiver.wait(20)
+        assert sender.recv(1) == b""
+    assert ended.status == 130
+    (document,) = [sound(json.loads(line)) for line in ended.out.splitlines()]
+    assert document["status"] == 130 and document["interrupted"] is True and document["result"]["bytes"] in (0, None)
 
 
 def test_an_idle_receiver_is_interrupted() -> None:
