@@ -1,9 +1,10 @@
 /*
  * transfer.c: the workload `transfer`: a file (or memory), in writes of one size, and reads until its end.
  *
- * Timestamps: a chunk's `before` is read just before its first sending call, `after` just after its last one
- * returned; a read's `after` just after the call returned. Nothing is allocated, printed or formatted between
- * the first and the last of them. Without an event log, the clock is read only where a limit in time needs it.
+ * Timestamps: a chunk's `before` is read just before its first sending call (where nothing lies between, it is the
+ * `after` of the chunk before), `after` just after its last one returned; a read's `after` just after the call
+ * returned. Nothing is allocated, printed or formatted between the first and the last of them. Without an event log,
+ * the clock is read only where a limit in time needs it.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -134,23 +135,28 @@ send_step(struct sending *sending, uint64_t units)
     bool logs = sending->writes.capacity > 0;
     uint64_t every_ns = sending->config->sample_every_ns;
     uint64_t until_look = CHUNKS_PER_LOOK;
+    uint64_t now_ns = 0; /* read a moment ago, with nothing in between; 0: to be read */
 
     for (; units > 0; units--) {
         if (half->bytes == sending->stream_bytes)
             return STEP_END;
         size_t len = next_length(sending);
-        uint64_t before_ns = logs || half->first_ns == MISSING ? clock_now_ns() : 0;
+        uint64_t before_ns = now_ns;
+        if (now_ns == 0 && (logs || half->first_ns == MISSING))
+            before_ns = clock_now_ns();
         if (half->first_ns == MISSING)
             half->first_ns = before_ns;
         int whole = send_chunk(sending, len);
         if (whole < 0)
             return STEP_FAILED;
+        sending->units_done += (uint64_t)whole;
         if (!logs && whole == 1 && half->bytes != sending->stream_bytes && --until_look > 0 &&
             sending->stop_ns == MISSING)
             continue;
         until_look = CHUNKS_PER_LOOK;
         uint64_t after_ns = clock_now_ns();
         half->last_ns = after_ns;
+        now_ns = after_ns;
         if (logs) {
             half->call_ns += after_ns - before_ns;
             event_log_write(&sending->writes, half->bytes, before_ns, after_ns);
@@ -161,12 +167,14 @@ send_step(struct sending *sending, uint64_t units)
             sending_explain(sending, EAGAIN);
             return STEP_FAILED;
         }
-        sending->units_done++;
-        if (sending->stamps.capacity > 0)
+        if (sending->stamps.capacity > 0) {
             stamps_collect(sending->fd, &sending->stamps);
+            now_ns = 0;
+        }
         if (every_ns != MISSING && after_ns >= sending->next_sample_ns) {
             event_log_sample(&sending->samples, sending->fd, half->bytes, after_ns);
             sending->next_sample_ns = after_ns + every_ns;
+            now_ns = 0;
         }
     }
     return STEP_MORE;
