@@ -151,7 +151,7 @@ main(int argc, char **argv)
         begin(&task, fd);
         while (move(fd, buffer, task.bytes, 0))
             move(fd, buffer, task.bytes, 1);
-        exit(0);
+        _exit(0);
     }
     pin(task.cpu[0]);
     int fd = (int)must(socket(AF_INET, SOCK_STREAM, 0), "socket");
@@ -163,7 +163,7 @@ main(int argc, char **argv)
         uint64_t begin_ns = now_ns();
         move(fd, buffer, task.bytes, 1);
         if (!move(fd, buffer, task.bytes, 0))
-            exit(1);
+            _exit(1);
         end_ns = now_ns();
         took[i] = end_ns - begin_ns;
         if (i == APART)
