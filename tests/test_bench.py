@@ -120,7 +120,7 @@ def test_a_server_is_ended_with_its_children(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.skipif(shutil.which("iperf3") is None, reason="iperf3, a peer of the bench, is not installed")
 def test_a_peer_really_answers(tmp_path: Path) -> None:
     """One small transfer by iperf3, if it is here: started, asked, read, ended."""
-    bulk = peers.Bulk(1 << 20, 1 << 17, "reno", CPU, tmp_path)
+    bulk = peers.Bulk(1 << 28, 1 << 17, "reno", CPU, tmp_path)
     with peers.Server(peers.IPERF3, bulk) as server:
         assert server.goodput() > 0
 
