@@ -2,6 +2,7 @@
 #include "net.h"
 
 #include <fcntl.h>
+#include <netdb.h>
 #include <stddef.h>
 #include <sys/un.h>
 
@@ -52,8 +53,12 @@ addresses_have_names(void)
     CHECK_TEXT(endpoint_text(&endpoint, text), "127.0.0.1 port 0");
     REQUIRE(net_resolve(NULL, 7, AF_INET6, &endpoint) == 0);
     CHECK_TEXT(endpoint_text(&endpoint, text), "::1 port 7");
-    REQUIRE(net_resolve("localhost", 7, AF_INET, &endpoint) == 0);
-    CHECK_TEXT(endpoint_text(&endpoint, text), "127.0.0.1 port 7");
+    struct addrinfo hints = {.ai_family = AF_INET}, *found;
+    if (getaddrinfo("localhost", NULL, &hints, &found) == 0) { /* a bare root has no /etc/hosts that names it */
+        freeaddrinfo(found);
+        REQUIRE(net_resolve("localhost", 7, AF_INET, &endpoint) == 0);
+        CHECK_TEXT(endpoint_text(&endpoint, text), "127.0.0.1 port 7");
+    }
     REQUIRE(net_resolve("/tmp/a socket", 0, AF_UNIX, &endpoint) == 0);
     CHECK_TEXT(endpoint_text(&endpoint, text), "/tmp/a socket");
     REQUIRE(net_resolve("@abstract", 0, AF_UNIX, &endpoint) == 0);
