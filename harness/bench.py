@@ -144,10 +144,14 @@ def ratios(above: Sequence[float], below: Sequence[float]) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What every measurement needs: the program, a CPU, rounds, a seeded shuffler, a folder for files, some quiet."""
+    """What every measurement needs: the program, a CPU, rounds, a seeded shuffler, a folder for files, some quiet.
+
+    read_bytes: what the program reads at once when nothing else is said; the bare loop does the same.
+    """
 
     tool: Path
     cpu: int
+    read_bytes: int
     rounds: int
     shuffler: random.Random
     folder: Path
@@ -179,7 +183,7 @@ def tool_goodput(bench: Bench, *arguments: str) -> Arm:
 
 def bare_goodput(bench: Bench, length_bytes: int, file: Path | None = None) -> Arm:
     """An arm: goodput of the bare loop (of sendfile with a file) in bytes a second."""
-    command = [str(bench.loops / "bare_loop"), str(length_bytes), str(WRITE_BYTES), str(WRITE_BYTES), str(bench.cpu),
+    command = [str(bench.loops / "bare_loop"), str(length_bytes), str(WRITE_BYTES), str(bench.read_bytes), str(bench.cpu),
                CONGESTION, *([str(file)] if file else [])]
 
     def run() -> float:
@@ -504,8 +508,8 @@ def _measure(options: argparse.Namespace) -> int:
         first = pair.run(tool, ("--bytes", "1M", "--cpus", "same", "--congestion", CONGESTION)).document
         if first.get("status") != 0:
             raise BenchError(f"the first trial failed: {first.get('error')}")
-        bench = Bench(tool, first["setting"]["placement"]["sender"][0], options.rounds, random.Random(options.seed),
-                      folder, Quiet(options.patience))
+        bench = Bench(tool, first["setting"]["placement"]["sender"][0], first["workload"]["read_size"], options.rounds,
+                      random.Random(options.seed), folder, Quiet(options.patience))
         print(f"tinygram {first['version']}, {first['build']['compiler']}, {first['machine']['cpu_model']}, "
               f"Linux {first['machine']['kernel']}, {CONGESTION}, both ends on CPU {bench.cpu}, "
               f"load {os.getloadavg()[0]:.2f}")
