@@ -183,8 +183,8 @@ def tool_goodput(bench: Bench, *arguments: str) -> Arm:
 
 def bare_goodput(bench: Bench, length_bytes: int, file: Path | None = None) -> Arm:
     """An arm: goodput of the bare loop (of sendfile with a file) in bytes a second."""
-    command = [str(bench.loops / "bare_loop"), str(length_bytes), str(WRITE_BYTES), str(bench.read_bytes), str(bench.cpu),
-               CONGESTION, *([str(file)] if file else [])]
+    command = [str(bench.loops / "bare_loop"), str(length_bytes), str(WRITE_BYTES), str(bench.read_bytes),
+               str(bench.cpu), CONGESTION, *([str(file)] if file else [])]
 
     def run() -> float:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
