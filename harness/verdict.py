@@ -68,6 +68,8 @@ class Judged:
     mechanism: str | None = None  # what the counters say about why
     reason: str | None = None    # why it is inconclusive, or which invocations failed and how
     canary: bool = False         # base against itself
+    base_each_ns: tuple[float, ...] = ()  # median time per unit of work of either arm in each valid invocation, in
+    new_each_ns: tuple[float, ...] = ()   # the order of `values`; empty where it was not kept
 
 
 @dataclass(frozen=True, slots=True)
