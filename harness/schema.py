@@ -13,7 +13,7 @@ import difflib
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -43,12 +43,25 @@ class SchemaError(HarnessError):
 # Fields of the result document
 
 
+# A field is exact when it has one value however often a trial is repeated; here is when, in words. `exact_in` tells
+# whether a trial meets the condition.
+EXACT: Final[Mapping[str, str]] = {
+    "always": "in every trial",
+    "asked": "where the option was asked for; what was not set the kernel may move by itself",
+    "work": "where the amount of work is fixed: by a count or by bytes, not by a duration",
+    "calls": "where the amount of work is fixed and every sending call blocks until it has taken all: write, writev or "
+             "sendmsg",
+    "lock-step": "where one exchange follows on the reply to the last, and their number is fixed",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field of the result document.
 
     type is a JSON type, or `option` for the value of a socket option (boolean, integer or text). unit is written in
     `name` as well where it is a time or a rate. An object has fields, an array has items (or a fixed size of them).
+    exact: when it is exact, a key of EXACT; None: never.
     """
 
     name: str
@@ -61,14 +74,16 @@ class Field:
     size: int | None = None
     choices: tuple[str | int, ...] = ()
     minimum: int | None = 0
+    exact: str | None = None
 
 
 def _text(name: str, meaning: str, *choices: str, nullable: bool = True) -> Field:
     return Field(name, "string", meaning, nullable=nullable, choices=choices)
 
 
-def _count(name: str, meaning: str, unit: str | None = None, nullable: bool = True) -> Field:
-    return Field(name, "integer", meaning, unit, nullable)
+def _count(name: str, meaning: str, unit: str | None = None, nullable: bool = True,
+           exact: str | None = None) -> Field:
+    return Field(name, "integer", meaning, unit, nullable, exact=exact)
 
 
 def _flag(name: str, meaning: str, nullable: bool = True) -> Field:
@@ -135,6 +150,7 @@ SOCKET_OPTIONS: Final = (
     SocketOption("max-pacing-rate", "size", "bytes/s", "SO_MAX_PACING_RATE: ceiling of the sending rate"),
 )
 
+_NOT_PERMANENT: Final = ("quickack",)  # the kernel leaves that mode by itself
 _EFFECTIVE_TYPES: Final = {"bool": "boolean", "size": "integer", "count": "integer", "name": "string"}
 
 
@@ -145,12 +161,13 @@ def _requested(end: str) -> Field:
 
 
 def _effective(end: str) -> Field:
-    def values(when: str, meaning: str) -> Field:
+    def values(when: str, meaning: str, exact: str) -> Field:
         return _object(when, meaning, [
-            Field(option.name, _EFFECTIVE_TYPES[option.kind], option.meaning, option.unit)
+            Field(option.name, _EFFECTIVE_TYPES[option.kind], option.meaning, option.unit,
+                  exact=None if when == "end" and option.name in _NOT_PERMANENT else exact)
             for option in SOCKET_OPTIONS], nullable=True)
     return _object(end, f"what getsockopt said on the {end}", [
-        values("start", "after connect or accept"), values("end", "at the end of the transfer")])
+        values("start", "after connect or accept", "always"), values("end", "at the end of the transfer", "asked")])
 
 
 _TCP_INFO: Final = (
@@ -303,7 +320,7 @@ DOCUMENT: Final = _object("document", "One trial of tinygram: what was asked for
         _count("seed", "seed of everything random"),
     ]),
     _object("result", "what came out", [
-        _count("bytes", "payload bytes that the receiver confirmed", "bytes"),
+        _count("bytes", "payload bytes that the receiver confirmed", "bytes", exact="work"),
         _count("elapsed_ns", "from before the first write() to after the last read()", "ns"),
         Field("goodput_bytes_per_s", "number", "payload bytes by elapsed time", "bytes/s"),
         _part("start", "the start of the connection: up to the first read() at or past 10 % of the bytes"),
@@ -322,23 +339,24 @@ DOCUMENT: Final = _object("document", "One trial of tinygram: what was asked for
         _distribution("in_write_ns", "time of a write inside the sending call"),
         _distribution("in_flight_ns", "time of a write from after the sending call until after its last read(); 0 "
                       "where that read ended first"),
-        _count("writes", "calls that sent"),
-        _count("short_writes", "calls that took less than they were given"),
+        _count("writes", "calls that sent", exact="calls"),
+        _count("short_writes", "calls that took less than they were given", exact="calls"),
         _count("reads", "calls that received"),
         _count("write_ns", "total time inside the sending calls", "ns"),
         _count("write_blocked_ns", "time asleep inside the sending calls; null where it cannot be told", "ns"),
         _count("run_queue_sender_ns", "time that the sender was ready and waited for a CPU", "ns"),
         _count("run_queue_receiver_ns", "time that the receiver was ready and waited for a CPU", "ns"),
-        _count("data_segments", "TCP segments with payload that the sender sent"),
+        _count("data_segments", "TCP segments with payload that the sender sent", exact="lock-step"),
         _count("segments_received", "TCP segments that the receiver got"),
         _count("acks_received", "TCP segments without payload that the sender got"),
         Field("bytes_per_segment", "number", "payload bytes by data segments", "bytes"),
         _count("retransmits", "segments sent again"),
         Field("segments_per_message", "number", "data segments by chunks, exchanges or messages"),
-        _count("messages", "chunks, exchanges or messages that were done"),
-        _count("reply_bytes", "payload bytes of all replies; null for other workloads than exchange", "bytes"),
+        _count("messages", "chunks, exchanges or messages that were done", exact="work"),
+        _count("reply_bytes", "payload bytes of all replies; null for other workloads than exchange", "bytes",
+               exact="work"),
         _count("reply_reads", "calls with which the sender received replies; null for other workloads"),
-        _count("reply_writes", "calls with which the receiver replied; null for other workloads"),
+        _count("reply_writes", "calls with which the receiver replied; null for other workloads", exact="calls"),
         _array("first_exchanges_ns", "latency of the first exchanges, 16 at most, in order: the start of the "
                "connection; null for other workloads", _count("latency_ns", "latency of one exchange", "ns", False)),
         _object("schedule", "how well a planned schedule was kept; null without one", [
@@ -362,11 +380,11 @@ DOCUMENT: Final = _object("document", "One trial of tinygram: what was asked for
         ], nullable=True),
         _object("stalls", "chunks, exchanges and messages whose delay sits on a kernel timer; null where nothing was "
                 "recorded from which it could be told", [
-                    _count("count", "stalls, those among the first 16 exchanges included"),
+                    _count("count", "stalls, those among the first 16 exchanges included", exact="lock-step"),
                     _count("time_ns", "sum of the stalled durations", "ns"),
                     _count("threshold_ns", "a longer delay is a stall: three quarters of the shortest timer", "ns"),
                     _object("by_mechanism", "stalls by what they waited for", [
-                        _count(name, meaning) for name, meaning in MECHANISMS]),
+                        _count(name, meaning, exact="lock-step") for name, meaning in MECHANISMS]),
                 ], nullable=True),
         _count("cpu_sender_ns", "CPU time of the sender, user and system", "ns"),
         _count("cpu_receiver_ns", "CPU time of the receiver, user and system", "ns"),
@@ -408,14 +426,13 @@ DOCUMENT: Final = _object("document", "One trial of tinygram: what was asked for
 ])
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of the result document, made from DOCUMENT.
+def json_schema(document: Field = DOCUMENT, title: str = f"tinygram result document {TAG}") -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a kind of document, made from its table of fields.
 
     Strict: every key is required, no other key is allowed. Meaning and unit are in the descriptions. The copy in
     tinygram-1.schema.json is refreshed with `python3 -m harness.schema > harness/tinygram-1.schema.json`.
     """
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"tinygram result document {TAG}"}
-    return head | _json_schema_of(DOCUMENT)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title} | _json_schema_of(document)
 
 
 def _json_schema_of(field: Field) -> dict[str, Any]:
@@ -529,6 +546,37 @@ def _complete(value: Any, field: Field) -> Any:
     known = {child.name: _complete(value[child.name], child) if child.name in value else _empty(child)
              for child in field.fields}
     return {**value, **known}
+
+
+def exact_fields() -> tuple[tuple[tuple[str, ...], Field], ...]:
+    """Every field that may be exact: the keys that lead to it, and the field, in the order of the table."""
+    return tuple(_exact_below(DOCUMENT, ()))
+
+
+def _exact_below(field: Field, path: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Field]]:
+    for child in field.fields:
+        if child.exact is not None:
+            yield (*path, child.name), child
+        yield from _exact_below(child, (*path, child.name))
+
+
+def exact_in(document: Document, path: Sequence[str], condition: str) -> bool:
+    """Does a trial meet the condition under which a field is exact?
+
+    document: the trial's, complete; path: the keys that lead to the field; condition: a key of EXACT.
+    """
+    workload, setting = document["workload"], document["setting"]
+    fixed = workload["duration_ns"] is None
+    if condition == "asked":
+        requested = setting["requested"][path[2]] or {}
+        return bool(requested.get(path[-1], "auto") != "auto")
+    if condition == "calls":
+        blocks = setting["wait"] == "block" and workload["send_with"] in (None, "write", "writev", "sendmsg")
+        return fixed and blocks
+    if condition == "lock-step":
+        return fixed and workload["name"] == "exchange" and workload["outstanding"] in (None, 1) \
+            and workload["rate_per_s"] is None
+    return condition == "always" or fixed
 
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]

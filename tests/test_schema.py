@@ -292,3 +292,49 @@ def test_a_real_document_is_sound(program: Path, tmp_path: Path) -> None:
         assert schema.problems(made) == []
         assert made["status"] == answer.returncode
         assert (made["error"] is None) is (answer.returncode == 0)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Exact fields
+
+
+EFFECTIVE = ("setting", "effective", "sender")
+
+
+def exact_now(document: dict[str, Any]) -> set[tuple[str, ...]]:
+    return {path for path, field in schema.exact_fields()
+            if schema.exact_in(schema.complete(document), path, str(field.exact))}
+
+
+def test_every_exact_field_names_a_condition_and_is_no_timing() -> None:
+    found = schema.exact_fields()
+    assert {field.exact for _, field in found} == set(schema.EXACT)
+    assert not [path for path, field in found if field.unit == "ns" or path[-1] in ("retransmits", "reads")]
+
+
+def test_a_transfer_has_exact_calls_where_its_work_is_fixed(document: dict[str, Any]) -> None:
+    document["workload"] |= {"name": "transfer", "duration_ns": None, "send_with": "write"}
+    document["setting"]["wait"] = "block"
+    assert {("result", "bytes"), ("result", "writes")} <= exact_now(document)
+    assert ("result", "data_segments") not in exact_now(document), "segments of a streaming transfer are not exact"
+    document["workload"]["send_with"] = "sendfile"
+    assert ("result", "bytes") in exact_now(document) and ("result", "writes") not in exact_now(document)
+    document["workload"]["duration_ns"] = 1_000_000
+    assert ("result", "bytes") not in exact_now(document)
+
+
+def test_segments_and_stalls_are_exact_in_lock_step_only() -> None:
+    document: dict[str, Any] = json.loads(
+        (ROOT / "tests" / "fixtures" / "document-exchange.json").read_text(encoding="utf-8"))
+    document["workload"] |= {"duration_ns": None, "rate_per_s": None, "outstanding": 1}
+    counters = {("result", "data_segments"), ("result", "stalls", "count"),
+                ("result", "stalls", "by_mechanism", "nagle_delayed_ack")}
+    assert counters <= exact_now(document)
+    assert not counters & exact_now(document | {"workload": document["workload"] | {"outstanding": 4}})
+    assert not counters & exact_now(document | {"workload": document["workload"] | {"rate_per_s": 100.0}})
+
+
+def test_an_option_is_exact_at_the_start_and_where_it_was_asked_for(document: dict[str, Any]) -> None:
+    document["setting"]["requested"]["sender"] |= {"sndbuf": 65536, "mss": "auto", "quickack": True}
+    assert {(*EFFECTIVE, "start", "mss"), (*EFFECTIVE, "end", "sndbuf")} <= exact_now(document)
+    assert not {(*EFFECTIVE, "end", "mss"), (*EFFECTIVE, "end", "quickack")} & exact_now(document)
