@@ -18,7 +18,7 @@ TOP_LEVEL = {"Makefile", "README.md", "harness", "plots", "results", "tests", "t
 TOP_LEVEL_PAPERS = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "pyproject.toml", "pytest.ini", "setup.cfg"}
 
 # Each module of the harness may import only the modules before it.
-HARNESS_ORDER = ("schema experiment plan machine pair store summary stats verdict arms builds counters gate history outputs proof compare panels pattern "
+HARNESS_ORDER = ("schema experiment plan machine process pair store summary verdict stats arms builds counters gate history outputs proof compare panels pattern "
                  "timeline parts load remedy observer curves chart cliff answer advice report cli plugin "
                  "peers bench").split()
 PACKAGE_FILES = {"__init__", "__main__"}
