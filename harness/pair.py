@@ -10,17 +10,16 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from harness import schema
+from harness import process, schema
 from harness.experiment import ROOT
 from harness.schema import HarnessError
 
-GRACE_S: Final = 1.0  # between SIGTERM, which lets the tool write its partial result, and SIGKILL
+GRACE_S: Final = process.GRACE_S
 MARGIN_S: Final = 5.0  # beyond the tool's own time limit
 FAILED: Final = 4
 
@@ -47,67 +46,31 @@ def find_tool(given: str | None = None) -> Path:
     return path.resolve()
 
 
-def run(tool: Path, arguments: Sequence[str], *, events: Path | None = None) -> Outcome:
+def run(tool: Path, arguments: Sequence[str], *, events: Path | None = None, launcher: Sequence[str] = ()) -> Outcome:
     """One trial.
 
     tool: the program. arguments: options of `tinygram pair`; their --timeout also sets the limit here. events: where
-    the event log goes, if it is kept. Returns the document, which says in `status` and `error` when the trial failed.
+    the event log goes, if it is kept. launcher: words before the program, such as ("env", "A=1"). Returns the document,
+    which says in `status` and `error` when the trial failed.
     Raises ToolError when the program cannot be started, and KeyboardInterrupt after having ended the trial.
     """
-    command = [str(tool), "pair", *arguments, *(("--events", str(events)) if events is not None else ()), "--json", "-"]
+    command = [*launcher, str(tool), "pair", *arguments,
+               *(("--events", str(events)) if events is not None else ()), "--json", "-"]
     limit_s = limit(arguments)
-    began = time.monotonic()
     try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   start_new_session=True)
+        ended = process.call(command, limit_s, GRACE_S)
     except OSError as error:
         raise ToolError(f"{tool} cannot be started: {error.strerror}; build it again with `make`.") from None
-    with process:
-        try:
-            output, complaints = process.communicate(timeout=limit_s)
-            timed_out = False
-        except subprocess.TimeoutExpired:
-            output, complaints = _end_group(process)
-            timed_out = True
-        except BaseException:
-            _end_group(process)
-            raise
-    wall_s = time.monotonic() - began
-    if timed_out:
+    if ended.late:
         late = f"the trial was not over after {limit_s:g} s and was ended by the harness"
-        return Outcome(_failed(FAILED, late, command, complaints), wall_s)
-    return Outcome(_document(command, process.returncode, output, complaints), wall_s)
+        return Outcome(_failed(FAILED, late, command, ended.complaints), ended.wall_s)
+    return Outcome(_document(command, ended.status, ended.output, ended.complaints), ended.wall_s)
 
 
 def limit(arguments: Sequence[str]) -> float:
     """Seconds after which a trial is ended from outside: the tool's own --timeout and a margin."""
     timeouts = [value for name, value in zip(arguments, arguments[1:]) if name == "--timeout"]
     return (schema.parse_time(timeouts[-1]) / 1e9 if timeouts else 60.0) + MARGIN_S
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """Ends the tool and whatever it started; returns what it wrote until then.
-
-    The leader stays unreaped until the last signal is sent, so that its number cannot have become another group's.
-    """
-    if process.returncode is None:
-        _signal_group(process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_S
-        while time.monotonic() < deadline and os.waitid(
-                os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-            time.sleep(0.01)
-        _signal_group(process.pid, signal.SIGKILL)
-    try:
-        return process.communicate(timeout=GRACE_S)
-    except subprocess.TimeoutExpired:
-        return b"", b""
-
-
-def _signal_group(group: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        pass
 
 
 def _document(command: Sequence[str], status: int, output: bytes, complaints: bytes) -> dict[str, Any]:
