@@ -36,12 +36,14 @@ class PanelError(HarnessError):
 class Point:
     """One finished trial: its summary row, its levels, its place in the plan and the document it came from.
 
-    events: where its event log is, if it was kept.
+    events: where its event log is, if it was kept. run: which of two runs it is of (base or new), where a chart shows
+    both.
     """
 
     row: Row
     trial: Trial
     events: Path | None = None
+    run: str = ""
 
     def level(self, factor: str) -> str | None:
         """Level of `factor` in this trial, None where the experiment does not vary it."""
@@ -182,6 +184,7 @@ def panels(points: Points, measures: Sequence[Measure], value: str, panel: Calla
     panel gives the order and the title of the panel of a trial, place its level and its place on the x axis. With
     several measures each panel of a row shows one of them. spread (-1 to 1) sets the trials of a cell side by side, in
     plan order. nodelay is `none` where there is no TCP; with `series` its column is that of the names which they give.
+    Where points are of two runs, the run stands before that name.
     Where measures have units, there is a column `unit`. low and high are the medians of two modes, if there are two.
     """
     order = sorted({panel(point) for point in points})
@@ -196,7 +199,8 @@ def panels(points: Points, measures: Sequence[Measure], value: str, panel: Calla
             titles[number] = ", ".join(filter(None, (panel(point)[1], measure.title)))
             size = measure.of(point)
             if where is not None and size is not None:
-                side = series(point) if series is not None else point.row.nodelay or "none"
+                named = series(point) if series is not None else point.row.nodelay or "none"
+                side = f"{point.run} {named}" if point.run else named
                 key = (number, side, where[1], where[0])
                 groups.setdefault(key, []).append((size, point))
     united = any(measure.unit for measure in measures)
@@ -216,7 +220,7 @@ def panels(points: Points, measures: Sequence[Measure], value: str, panel: Calla
             trials.append(("trial", *head, spread, len(found), None, None, size, point.row.trial, *unit))
         medians.append(("median", *head, 0, len(found), low, high, median(size for size, _ in groups[key]), None,
                         *unit))
-    drawn = {point.row.trial: point for group in groups.values() for _, point in group}
+    drawn = {(point.run, point.row.trial): point for group in groups.values() for _, point in group}
     return Table(columns, tuple(trials + medians), tuple(drawn.values())) if trials else None
 
 

@@ -46,13 +46,13 @@ def _variant(trial: Trial) -> str | None:
 
 
 def _first_exchange(trial: Trial) -> float | None:
-    found = _follow(trial.document, ("result", "first_exchanges_ns"))
+    found = follow(trial.document, ("result", "first_exchanges_ns"))
     return found[0] / _NS if found else None
 
 
 def _chief_mechanism(trial: Trial) -> str | None:
     """What most stalls waited for; None where there was no stall, or where that is not known."""
-    found = _follow(trial.document, ("result", "stalls", "by_mechanism"))
+    found = follow(trial.document, ("result", "stalls", "by_mechanism"))
     counts: dict[str, int] = {name: n for name, n in found.items() if n} if isinstance(found, Mapping) else {}
     return max(counts, key=lambda name: counts[name]) if counts else None
 
@@ -168,14 +168,15 @@ def _read(trial: Trial, column: dataclasses.Field[Any]) -> Any:
         return column.metadata["make"](trial)
     if "path" not in column.metadata:
         return getattr(trial, column.name)
-    value = _follow(trial.document, column.metadata["path"])
+    value = follow(trial.document, column.metadata["path"])
     if value is not None and column.metadata["divide"] is not None:
         return value / column.metadata["divide"]
     kind = _TYPES[column.name]
     return _text(value) if kind is str else value
 
 
-def _follow(document: Mapping[str, Any], path: Sequence[str]) -> Any:
+def follow(document: Mapping[str, Any], path: Sequence[str]) -> Any:
+    """The value that some keys lead to; None where one of them leads nowhere."""
     value: Any = document
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None
