@@ -347,7 +347,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     count = len(p_values)
     adjusted, least = [0.0] * count, 1.0
     for rank, place in sorted(enumerate(sorted(range(count), key=lambda place: p_values[place]), 1), reverse=True):
-        least = min(least, p_values[place] * count / rank)
+        least = min(least, p_values[place] * (count / rank))
         adjusted[place] = least
     return adjusted
 
@@ -372,7 +372,7 @@ def bootstrap(sample: Sequence[T], statistic: Callable[[Sequence[T]], float], co
     same size. chooser: seeded by the caller. Returns the quantiles of `resamples` statistics, each of items drawn with
     replacement; `achieved` is the confidence asked for, which holds for large samples only. None: fewer than
     LEAST_BOOTSTRAP (5) items. The percentile method and not BCa: BCa takes its acceleration from a jackknife, which is
-    wrong for quantiles (Efron and Tibshirani, An Introduction to the Bootstrap (1993), 11.6 and 13.3). Raises StatsError.
+    wrong for quantiles (Efron and Tibshirani, An Introduction to the Bootstrap (1993), 11.6, 13.3). Raises StatsError.
     """
     _share(confidence, "the confidence")
     if resamples < 2 / (1 - confidence):
