@@ -29,6 +29,20 @@ do for [k = 1:6] {
     set style line 20 + k linecolor rgb SERIES_COLOUR[k] linewidth 2 dashtype k pointtype SERIES_POINT[k] pointsize 0.55
     set style line 30 + k linecolor rgb SERIES_COLOUR[k] linewidth 1.5 dashtype (2, 2)
 }
+# Two runs in one chart: base (41) is grey and hollow, new (42) is purple and full; 43 and 44 join their two modes. Where
+# colours tell NODELAY off, on and none, those of base are pale (51 to 53) and those of new are as ever (54 to 56).
+set style line 41 linecolor rgb "#777777" linewidth 1.5 dashtype solid  pointtype 6 pointsize 0.6
+set style line 42 linecolor rgb "#b03a8c" linewidth 2   dashtype (9, 4) pointtype 13 pointsize 0.7
+set style line 43 linecolor rgb "#777777" linewidth 1.5 dashtype (2, 2)
+set style line 44 linecolor rgb "#b03a8c" linewidth 1.5 dashtype (2, 2)
+array PALE[6] = ["#8fc1de", "#eaae7f", "#aaaaaa", "#0072b2", "#d55e00", "#000000"]
+array RUN_POINT[6] = [6, 8, 4, 7, 9, 5]
+array RUN_DASH[6] = [1, 2, 4, 1, 2, 4]
+do for [k = 1:6] {
+    set style line 50 + k linecolor rgb PALE[k] linewidth (k > 3 ? 2 : 1.5) pointtype RUN_POINT[k] \
+        pointsize 0.6 dashtype RUN_DASH[k]
+    set style line 60 + k linecolor rgb PALE[k] linewidth 1.5 dashtype (2, 2)
+}
 set style line 8 linecolor rgb "#dddddd" linewidth 0.7 dashtype solid
 set style line 9 linecolor rgb "#777777" linewidth 1 dashtype (2, 3)
 

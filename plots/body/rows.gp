@@ -1,13 +1,19 @@
 # How are settings set side by side? A row a setting, a panel a measure, a point a trial and a bar at the median.
 # columns: kind panel place label unit modes low high value
 # The script sets RATIO: 1 where 1 means no difference, 0 where the axis begins at 0 or, over more than a factor of 20,
-# is logarithmic.
+# is logarithmic. Where RUNS is set to 1 there are two runs, base and new in the column run, one above the other; X_LABEL
+# is what an axis says, in place of `per exchange`.
+if (!exists("RUNS")) { RUNS = 0 }
+if (!exists("X_LABEL")) { X_LABEL = RATIO ? "with / without" : "per exchange" }
+array RUN[2] = ["base", "new"]
+sides = RUNS ? 2 : 1
 LABELS = 276.0
 LINE = 24.0
 GAP = 26.0
 panels = 0
 places = 0
 two_modes = 0
+letters = 0
 array title[8]
 array unit[8]
 array low[8] = [1e300, 1e300, 1e300, 1e300, 1e300, 1e300, 1e300, 1e300]
@@ -17,10 +23,11 @@ see_value(p, v) = (v > 0 && v < low[p] ? (low[p] = v) : 0, v > high[p] ? (high[p
 is(kind) = strcol("kind") eq kind
 stats DATA using (is("panel") ? see_panel(int(column("panel")), strcol("label"), strcol("unit")) : 1) nooutput
 stats DATA using (places = !is("panel") && column("place") > places ? column("place") : places, \
+    letters = is("row") && strlen(strcol("label")) > letters ? strlen(strcol("label")) : letters, \
     two_modes = (is("trial") || is("median")) && column("modes") == 2 ? 1 : two_modes, \
     is("trial") ? see_value(int(column("panel")), column("value")) : 1) nooutput
 PANEL = LINE * (places + 1) + 76
-eval set_legend(2 + two_modes)
+eval set_legend(2 + two_modes + (RUNS ? 1 : 0))
 eval set_page(1, PANEL)
 set multiplot
 eval set_head_and_foot(page_height(1, PANEL))
@@ -34,6 +41,16 @@ width = (WIDTH - LABELS - 24) / panels
 text(value, u) = u eq "number" || u eq "ratio" ? sprintf("%.3g", value) : unit_text(value, u)
 nice(step) = step / 10.0**floor_log(step, 10) < 1.5 ? 10.0**floor_log(step, 10) : step / 10.0**floor_log(step, 10) < 3.5 \
     ? 2 * 10.0**floor_log(step, 10) : step / 10.0**floor_log(step, 10) < 7.5 ? 5 * 10.0**floor_log(step, 10) : 10 * 10.0**floor_log(step, 10)
+# The two runs of a row stand above each other.
+array BAR[3] = ["#0072b2", "#777777", "#b03a8c"]
+MEDIAN = RUNS ? "#444444" : BAR[1]
+set style line 81 linecolor rgb "#000000" linewidth 1.2 pointtype 6 pointsize 0.6
+set style line 82 linecolor rgb BAR[2] linewidth 1.2 pointtype 6 pointsize 0.6
+set style line 83 linecolor rgb BAR[3] linewidth 1.2 pointtype 13 pointsize 0.7
+at(s, kind, p) = is(kind) && column("panel") == p && (RUNS ? strcol("run") eq RUN[s] : 1)
+row(s) = column("place") + (RUNS ? (s - 1.5) * 0.44 : 0)
+tall(s) = RUNS ? 0.2 : 0.36
+LABEL_FONT = sprintf(",%.1f", (letters > 38 ? 13 * 38.0 / letters : 13) * POINT)
 do for [p = 1:panels] {
     set lmargin at screen (LABELS + (p - 1) * width) / WIDTH
     set rmargin at screen (LABELS + p * width - GAP) / WIDTH
@@ -65,18 +82,18 @@ do for [p = 1:panels] {
         }
     }
     set label 3 title[p] at graph 0, graph 1 offset 0, 0.7 left font PANEL_FONT
-    set xlabel (RATIO ? "with / without" : "per exchange") font AXIS_FONT offset 0, 0.3
-    plot DATA using (is("median") && column("panel") == p && column("modes") < 2 ? column("value") : NaN):(column("place") + 0.36):(0):(-0.72) \
-            with vectors nohead linecolor rgb "#0072b2" linewidth 3 notitle, \
-        DATA using (is("median") && column("panel") == p && column("modes") == 2 ? column("low") : NaN):"place":(column("high") - column("low")):(0) \
-            with vectors nohead linestyle 6 notitle, \
-        DATA using (is("trial") && column("panel") == p ? column("value") : NaN):"place" \
-            with points pointtype 6 pointsize 0.6 linewidth 1.2 linecolor rgb "#000000" notitle, \
-        DATA using (p == 1 && is("row") ? begin : NaN):"place":(strcol("label")) with labels right offset -0.8, 0 font AXIS_FONT notitle, \
+    set xlabel X_LABEL font AXIS_FONT offset 0, 0.3
+    plot for [s = 1:sides] DATA using (at(s, "median", p) && column("modes") < 2 ? column("value") : NaN):(row(s) + tall(s)):(0):(-2 * tall(s)) \
+            with vectors nohead linecolor rgb BAR[s + RUNS] linewidth 3 notitle, \
+        for [s = 1:sides] DATA using (at(s, "median", p) && column("modes") == 2 ? column("low") : NaN):(row(s)):(column("high") - column("low")):(0) \
+            with vectors nohead linestyle (RUNS ? 42 + s : 6) notitle, \
+        for [s = 1:sides] DATA using (at(s, "trial", p) ? column("value") : NaN):(row(s)) \
+            with points linestyle 80 + s + RUNS notitle, \
+        DATA using (p == 1 && is("row") ? begin : NaN):"place":(strcol("label")) with labels right offset -0.8, 0 font LABEL_FONT notitle, \
         DATA using (p == 1 && is("heading") ? begin : NaN):"place":(strcol("label")) \
             with labels left offset screen -(LABELS - 16) / WIDTH, 0 font PANEL_FONT notitle, \
-        keyentry with points pointtype 6 pointsize 0.6 linewidth 1.2 linecolor rgb "#000000" title "one trial", \
-        keyentry with lines linecolor rgb "#0072b2" linewidth 3 title "median", \
+        for [s = 1:sides] keyentry with points linestyle 80 + s + RUNS title (RUNS ? RUN[s] . ": one trial" : "one trial"), \
+        keyentry with lines linecolor rgb MEDIAN linewidth 3 title "median", \
         keyentry with lines linestyle 6 title (two_modes ? "two modes: no median" : "")
     if (p == 1) { eval unset_head_and_foot }
 }
