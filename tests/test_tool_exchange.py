@@ -140,6 +140,15 @@ def test_a_reply_does_not_wait_for_the_next_turn(outstanding: str) -> None:
     assert result["latency_ns"]["p50"] < 12_000_000
 
 
+@pytest.mark.parametrize("stamps", ["off", "on"])
+def test_waiting_for_a_turn_takes_no_cpu_time(stamps: str) -> None:
+    """Stamps that come while a reply is outstanding do not make the wait for the next turn a busy one."""
+    result = exchange("k4(w1,r1)", "--rate", 10, "--count", 6, "--stamps", stamps, "--nodelay", "on", "--recv-cork",
+                      "on")["result"]
+    assert result["elapsed_ns"] > 400_000_000
+    assert result["cpu_sender_ns"] < result["elapsed_ns"] / 5
+
+
 def test_think_is_not_part_of_the_latency() -> None:
     """The time between two exchanges belongs to neither."""
     result = exchange("w1,r1", "--count", 30, "--think", "5ms")["result"]
@@ -178,6 +187,26 @@ def test_the_receiver_has_its_own_nagle() -> None:
     assert stalled["by_mechanism"]["reply_held"] == stalled["count"]
     free = exchange("w100,r10,r10", "--count", 20, "--nodelay", "off", "--recv-nodelay", "on")["result"]["stalls"]
     assert free["count"] <= 2
+
+
+@pytest.mark.parametrize("stamps", ["off", "on"])
+def test_a_held_reply_of_a_pipeline_is_told_by_what_was_read(stamps: str) -> None:
+    """The last requests had all arrived: whichever Nagle is on, it is their replies that were held."""
+    for nodelay in ("on", "off"):
+        stalls = exchange("k4(w100,r1)", "--count", 40, "--nodelay", nodelay, "--recv-cork", "on", "--stamps",
+                          stamps)["result"]["stalls"]
+        assert stalls["count"] > 0
+        assert stalls["by_mechanism"]["reply_held"] == stalls["count"]
+    free = exchange("k4(w100,r1)", "--count", 40, "--nodelay", "on", "--recv-nodelay", "on", "--stamps",
+                    stamps)["result"]["stalls"]
+    assert free["count"] <= 4
+
+
+def test_a_long_reply_is_no_stall() -> None:
+    """A reply that takes long because it is long, or slow, moves all the time."""
+    result = exchange("w1,r2M", "--count", 2, "--recv-max-pacing-rate", "20000000")["result"]
+    assert max(result["first_exchanges_ns"]) > 2 * STALL_NS
+    assert result["stalls"]["count"] == 0
 
 
 def test_a_cork_that_is_never_pulled_is_told_as_such() -> None:

@@ -33,6 +33,10 @@
 /* Stamps wait in the receive buffer: they are collected at the latest after so many writes. */
 #define STAMPED_WRITES 16
 
+/* The parts of a long reply are logged at most so often: whether it stands still for a timer can be told all the same.
+ */
+#define PART_NS NS_PER_MS
+
 /* The sender's state beside what every workload has. */
 struct exchange {
     struct pattern_sum sum;
@@ -46,6 +50,7 @@ struct exchange {
     uint64_t first_reply; /* item */
     uint64_t last_reply;
     unsigned uncollected; /* writes since the stamps were collected */
+    uint64_t part_ns;     /* when the last logged part of a reply was read */
 };
 
 static int
@@ -105,6 +110,7 @@ send_prepare(struct sending *sending)
     if (event_log_prepare(&sending->writes, sizeof(struct write_event), detail ? room : 0,
                           expected(sending, sending->exchange->sum.writes)) != 0 ||
         event_log_prepare(&sending->exchanges, sizeof(struct write_event), room, expected(sending, 1)) != 0 ||
+        event_log_prepare(&sending->replies, sizeof(struct read_event), room, 0) != 0 ||
         event_log_prepare(&sending->planned, sizeof(uint64_t), config->pacing.rate > 0 ? room : 0,
                           expected(sending, 1)) != 0 ||
         event_log_prepare(&sending->samples, sizeof(struct sample),
@@ -174,6 +180,19 @@ send_parts(struct sending *sending, struct iovec *part, size_t count, int flags)
     return 1;
 }
 
+/* A part of a reply was read, and more must come: bytes moved. */
+static void
+log_part(struct sending *sending)
+{
+    struct exchange *exchange = sending->exchange;
+    uint64_t now_ns = clock_now_ns();
+
+    if (now_ns - exchange->part_ns < PART_NS)
+        return;
+    exchange->part_ns = now_ns;
+    event_log_read(&sending->replies, (struct read_event){.offset = sending->half.reply_bytes, .after_ns = now_ns});
+}
+
 static int
 read_reply(struct sending *sending, uint64_t len)
 {
@@ -185,6 +204,8 @@ read_reply(struct sending *sending, uint64_t len)
             got += (uint64_t)part;
             sending->half.reply_bytes += (uint64_t)part;
             sending->half.reply_calls++;
+            if (got < len && sending->replies.capacity > 0)
+                log_part(sending);
             continue;
         }
         if (part == 0 && !interrupt_seen())
@@ -288,8 +309,14 @@ await_turn(struct sending *sending)
         return true;
     take_turn(sending);
     uint64_t until_ns = clock_earlier_ns(exchange->turn_ns, clock_earlier_ns(sending->stop_ns, sending->deadline_ns));
-    if (exchange->begun > sending->units_done && pace_until_readable(sending->fd, until_ns, spin))
-        return false;
+    while (exchange->begun > sending->units_done) {
+        enum pace_end end = pace_until_readable(sending->fd, until_ns, spin);
+        if (end == PACE_READABLE)
+            return false;
+        if (end == PACE_DUE)
+            break;
+        collect_stamps(sending); /* as long as one waits, the socket cannot be waited for */
+    }
     pace_until(until_ns, spin);
     exchange->turn_ns = 0;
     return true;

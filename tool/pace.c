@@ -82,7 +82,7 @@ pace_until(uint64_t at_ns, bool spin)
     }
 }
 
-bool
+enum pace_end
 pace_until_readable(int fd, uint64_t at_ns, bool spin)
 {
     struct pollfd wait = {.fd = fd, .events = POLLIN};
@@ -90,11 +90,11 @@ pace_until_readable(int fd, uint64_t at_ns, bool spin)
     for (;;) {
         uint64_t now_ns = clock_now_ns();
         if (now_ns >= at_ns || interrupt_seen())
-            return false;
+            return PACE_DUE;
         uint64_t nap_ns = spin || at_ns - now_ns < SPIN_NS ? 0 : clock_earlier_ns(at_ns - now_ns - SPIN_NS, NAP_NS);
         struct timespec nap = {.tv_nsec = (long)nap_ns};
-        if (ppoll(&wait, 1, &nap, NULL) > 0 && (wait.revents & (POLLIN | POLLHUP)) != 0)
-            return true;
+        if (ppoll(&wait, 1, &nap, NULL) > 0)
+            return (wait.revents & (POLLIN | POLLHUP)) != 0 ? PACE_READABLE : PACE_ERRORS;
         if (!spin)
             sched_yield();
     }

@@ -43,8 +43,16 @@ uint64_t schedule_next(struct schedule *schedule);
  * then spins, offering the CPU to others. Returns early when a signal came. */
 void pace_until(uint64_t at_ns, bool spin);
 
-/* The same, but also returns as soon as `fd` has something to be read or has ended. Returns whether it has. */
-bool pace_until_readable(int fd, uint64_t at_ns, bool spin);
+/* Why a wait for a socket ended. */
+enum pace_end {
+    PACE_DUE,      /* the moment came, or a signal */
+    PACE_READABLE, /* there is something to be read, or the connection has ended */
+    PACE_ERRORS    /* something waits on the error queue; until it is taken away every wait ends at once */
+};
+
+/* The same, but also returns as soon as `fd` has something to be read, has ended, or has something on its error
+ * queue. */
+enum pace_end pace_until_readable(int fd, uint64_t at_ns, bool spin);
 
 /* Makes sleeps of this thread precise: the kernel may otherwise let them last 50 us longer. */
 void pace_prepare(void);

@@ -398,11 +398,12 @@ gather(struct sender *sender)
         end->events = sending->writes;
         end->samples = sending->samples;
         end->exchanges = sending->exchanges;
+        end->replies = sending->replies;
         end->planned = sending->planned;
         end->stamps = sending->stamps;
         end->units = sending->units_done;
         end->durations = sending->durations;
-        sending->exchanges = sending->planned = sending->stamps = (struct event_log){.capacity = 0};
+        sending->exchanges = sending->replies = sending->planned = sending->stamps = (struct event_log){.capacity = 0};
         sending->durations = NULL;
         sending->writes = (struct event_log){.capacity = 0};
         sending->samples = (struct event_log){.capacity = 0};
@@ -450,6 +451,7 @@ clean_up(struct sender *sender)
             event_log_free(&ends[i].events);
             event_log_free(&ends[i].samples);
             event_log_free(&ends[i].exchanges);
+            event_log_free(&ends[i].replies);
             event_log_free(&ends[i].planned);
             event_log_free(&ends[i].stamps);
             free(ends[i].durations);

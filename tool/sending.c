@@ -103,6 +103,7 @@ sending_close(struct sending *sending)
     }
     event_log_free(&sending->writes);
     event_log_free(&sending->exchanges);
+    event_log_free(&sending->replies);
     event_log_free(&sending->planned);
     event_log_free(&sending->stamps);
     free(sending->durations);

@@ -38,6 +38,7 @@ struct sending {
 
     struct event_log writes;     /* of struct write_event */
     struct event_log exchanges;  /* of struct write_event: number (from 1), start and end of each exchange */
+    struct event_log replies;    /* of struct read_event: parts of replies that came in several, at most one a ms */
     struct event_log planned;    /* of uint64_t: when each message or exchange should have begun; a schedule only */
     struct event_log stamps;     /* of struct stamp */
     struct histogram *durations; /* of all exchanges behind the first few, in fixed memory */

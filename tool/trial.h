@@ -24,6 +24,7 @@ struct end {
     struct event_log events; /* write_event at the sender, read_event at the receiver */
     struct event_log samples;
     struct event_log exchanges;  /* sender: of struct write_event */
+    struct event_log replies;    /* sender: of struct read_event, the parts of long replies */
     struct event_log planned;    /* sender: of uint64_t */
     struct event_log stamps;     /* sender: of struct stamp */
     struct histogram *durations; /* sender: of the exchanges behind the first few */

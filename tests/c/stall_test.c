@@ -14,7 +14,7 @@
 static struct config config;
 static struct end sender, receiver;
 static struct write_event writes[ROOM], exchanges[ROOM];
-static struct read_event reads[ROOM];
+static struct read_event reads[ROOM], replies[ROOM];
 static struct stamp stamps[3 * ROOM];
 static struct stalls stalls;
 static bool same_clock;
@@ -54,6 +54,7 @@ begin(const char *pattern)
     sender.events = (struct event_log){.capacity = ROOM, .stride = 1, .entry = writes};
     sender.exchanges = (struct event_log){.capacity = ROOM, .stride = 1, .entry = exchanges};
     sender.stamps = (struct event_log){.capacity = (size_t)3 * ROOM, .stride = 1, .entry = stamps};
+    sender.replies = (struct event_log){.capacity = ROOM, .stride = 1, .entry = replies};
     receiver.events = (struct event_log){.capacity = ROOM, .stride = 1, .entry = reads};
     same_clock = true;
 }
@@ -127,6 +128,18 @@ two_exchanges(void)
     add_read(1000, 45 * MS + 900000, 45 * MS + 950000);
 }
 
+/* The same of `pattern`, but the whole request of the second had been read when the connection began to stand still. */
+static void
+late_reply(const char *pattern)
+{
+    begin(pattern);
+    uint64_t bytes = pattern_sum(&config.pattern).request_bytes;
+    add_exchange(0, MS);
+    add_read(bytes, 500000, 600000);
+    add_exchange(2 * MS, 46 * MS);
+    add_read(2 * bytes, 2 * MS + 10000, 2 * MS + 20000);
+}
+
 static void
 exchanges_without_stamps(void)
 {
@@ -137,35 +150,161 @@ exchanges_without_stamps(void)
     are(1, STALL_UNKNOWN, 44 * MS);
     set_info(&sender, "total_retrans", 1);
     are(1, STALL_RETRANSMISSION, 44 * MS);
+    add_exchange(50 * MS, 94 * MS); /* one retransmission explains one stall */
+    classify();
+    CHECK(stalls.count == 2 && stalls.by_mechanism[STALL_RETRANSMISSION] == 1 &&
+          stalls.by_mechanism[STALL_UNKNOWN] == 1);
+    begin("w100,w400,r1");
+    two_exchanges();
+    set_option(&sender, SOCKOPT_MAX_PACING_RATE, 1000);
+    are(1, STALL_UNKNOWN, 44 * MS);
+    begin("w500,r1"); /* one write alone is nobody's Nagle */
+    two_exchanges();
+    are(1, STALL_UNKNOWN, 44 * MS);
+}
 
-    static const char *const corked[] = {"c,w100,w400,r1", "m100,w400,r1"};
-    for (size_t i = 0; i < 2; i++) {
+static void
+corks(void)
+{
+    static const char *const corked[] = {"c,w100,w400,r1", "w100,m400,r1", "w100,w400,r1,c", "m100,m400,r1,u",
+                                         "w100,c,w400,r1,u,r1"};
+    static const char *const pulled[] = {"c,w100,w400,u,r1", "m100,w400,r1", "m100,c,v300+100,u,r1,c,u", "m500,u,r1"};
+
+    for (size_t i = 0; i < sizeof corked / sizeof corked[0]; i++) {
         begin(corked[i]);
         two_exchanges();
         are(1, STALL_CORKED, 44 * MS);
+    }
+    for (size_t i = 0; i < sizeof pulled / sizeof pulled[0]; i++) {
+        begin(pulled[i]);
+        two_exchanges();
+        set_option(&sender, SOCKOPT_NODELAY, 1);
+        are(1, STALL_UNKNOWN, 44 * MS);
     }
     begin("w100,w400,r1"); /* --cork on */
     two_exchanges();
     set_option(&sender, SOCKOPT_CORK, 1);
     are(1, STALL_CORKED, 44 * MS);
+}
 
-    begin("w100,r1,r1");
-    two_exchanges();
+/* The request had arrived: whatever was set, it is the reply that is late. */
+static void
+late_replies(void)
+{
+    static const char *const patterns[] = {"w100,r1,r1", "w100,r1", "k4(w100,r1)", "k4(w100,w400,r1)"};
+
+    for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
+        for (uint64_t nodelay = 0; nodelay < 2; nodelay++) {
+            late_reply(patterns[i]);
+            set_option(&sender, SOCKOPT_NODELAY, nodelay);
+            are(1, STALL_REPLY, 44 * MS);
+            set_info(&sender, "total_retrans", 5); /* not those of the replies */
+            are(1, STALL_REPLY, 44 * MS);
+        }
+    }
+    late_reply("w100,r1"); /* the receiver sent one again, but that takes longer than this */
+    set_info(&receiver, "total_retrans", 1);
     are(1, STALL_REPLY, 44 * MS);
-    set_option(&receiver, SOCKOPT_NODELAY, 1);
-    are(1, STALL_UNKNOWN, 44 * MS);
-    begin("w100,r1"); /* one write, one reply: nobody's Nagle */
-    two_exchanges();
-    are(1, STALL_UNKNOWN, 44 * MS);
+    add_exchange(50 * MS, 260 * MS);
+    add_read(300, 50 * MS + 10000, 50 * MS + 20000);
+    classify();
+    CHECK(stalls.count == 2 && stalls.by_mechanism[STALL_REPLY] == 1 && stalls.by_mechanism[STALL_RETRANSMISSION] == 1);
+    set_info(&receiver, "rto_us", 40000);
+    set_info(&receiver, "total_retrans", 2);
+    are(2, STALL_RETRANSMISSION, 254 * MS);
+
+    begin("w100,r1,w50,w50,r1"); /* the first of two replies, and the second request */
+    add_exchange(0, 45 * MS);
+    add_read(100, 10000, 20000);
+    add_read(200, 44 * MS, 44 * MS + 10000);
+    are(1, STALL_REPLY, 45 * MS);
+    reads[0].offset = 150;
+    are(1, STALL_NAGLE, 45 * MS);
+
+    begin("k4(w100,r1)"); /* of two exchanges that stand still together, one was read and one was not */
+    add_exchange(0, 44 * MS);
+    add_exchange(1000, 45 * MS);
+    add_read(100, 10000, 20000);
+    add_read(200, 44 * MS, 44 * MS + 10000);
+    classify();
+    CHECK(stalls.count == 2 && stalls.by_mechanism[STALL_REPLY] == 1 && stalls.by_mechanism[STALL_NAGLE] == 1);
+}
+
+/* Where the reads were not recorded, or on another clock, the setting has to tell. */
+static void
+without_reads(void)
+{
+    begin("w100,w400,r1");
+    add_exchange(0, 44 * MS);
+    are(1, STALL_NAGLE, 44 * MS);
     begin("k4(w100,r1)");
-    two_exchanges();
+    add_exchange(0, 44 * MS);
     are(1, STALL_NAGLE, 44 * MS);
     set_option(&sender, SOCKOPT_NODELAY, 1);
     are(1, STALL_REPLY, 44 * MS);
-    begin("w100,w400,r1");
-    two_exchanges();
+    set_option(&receiver, SOCKOPT_NODELAY, 1);
+    are(1, STALL_UNKNOWN, 44 * MS);
+    set_option(&receiver, SOCKOPT_CORK, 1);
+    are(1, STALL_REPLY, 44 * MS);
+    begin("w100,r1");
+    add_exchange(0, 44 * MS);
+    are(1, STALL_UNKNOWN, 44 * MS);
+    set_info(&receiver, "total_retrans", 1);
+    are(1, STALL_RETRANSMISSION, 44 * MS);
     set_option(&sender, SOCKOPT_MAX_PACING_RATE, 1000);
     are(1, STALL_UNKNOWN, 44 * MS);
+}
+
+/* Each connection is judged by what was counted on it. */
+static void
+several_connections(void)
+{
+    begin("w100,w400,r1");
+    two_exchanges();
+    set_option(&sender, SOCKOPT_NODELAY, 1);
+    struct end senders[2] = {sender, sender}, receivers[2] = {receiver, receiver};
+    struct trial trial = {
+        .config = &config, .same_clock = true, .connections = 2, .sender = senders, .receiver = receivers};
+    for (int lossy = 0; lossy < 2; lossy++) {
+        set_info(&senders[lossy], "total_retrans", 1);
+        set_info(&senders[1 - lossy], "total_retrans", 0);
+        stalls_of(&trial, &stalls);
+        CHECK(stalls.count == 2 && stalls.by_mechanism[STALL_RETRANSMISSION] == 1 &&
+              stalls.by_mechanism[STALL_UNKNOWN] == 1);
+    }
+}
+
+/* A long reply is long, and no stall: its parts were read all the time. */
+static void
+long_replies(void)
+{
+    begin("w1,r64M");
+    add_exchange(0, 100 * MS);
+    add_read(1, 10000, 20000);
+    for (uint64_t i = 1; i <= 4; i++)
+        replies[sender.replies.count++] = (struct read_event){i << 24, 24 * i * MS, 0};
+    none();
+    same_clock = false; /* the sender's clock is enough for that */
+    none();
+    same_clock = true;
+    sender.replies.count = 1; /* and one that stood still is one */
+    are(1, STALL_REPLY, 100 * MS);
+    sender.replies.dropped = 1; /* nobody knows */
+    classify();
+    CHECK_NUMBER(stalls.count, MISSING);
+
+    begin("w64M,r1"); /* a long request, seen on another clock: it moved for 90 of 100 ms */
+    same_clock = false;
+    add_exchange(0, 100 * MS);
+    for (uint64_t i = 1; i <= 10; i++)
+        add_read(i << 20, 0, 10 * i * MS + NS_PER_S);
+    none();
+    reads[9].after_ns += 40 * MS;
+    exchanges[0].after_ns += 40 * MS;
+    are(1, STALL_UNKNOWN, 140 * MS);
+    receiver.half.events_dropped = 1;
+    classify();
+    CHECK_NUMBER(stalls.count, MISSING);
 }
 
 static void
@@ -199,7 +338,9 @@ what_is_none(void)
     receiver.half.events_dropped = 1;
     are(1, STALL_NAGLE, 44 * MS);
     receiver.half.events_dropped = 0;
-    same_clock = false;
+    same_clock = false; /* bytes moved on the other clock, too */
+    none();
+    receiver.events.count = 0;
     are(1, STALL_NAGLE, 44 * MS);
 }
 
@@ -250,10 +391,14 @@ exchanges_with_stamps(void)
     const uint64_t on_time[] = {2000, 3000, 2500, 2600, 2700, 9000};
 
     explained_by("w100,w400,r1", held, STALL_NAGLE);
-    explained_by("m100,w400,r1", held, STALL_CORKED);
+    explained_by("w100,m400,r1", held, STALL_CORKED);
     explained_by("w100,w400,r1", in_write, STALL_SEND_BUFFER);
     explained_by("w100,w400,r1", read_late, STALL_READER);
-    explained_by("w100,w400,r1", on_the_wire, STALL_RETRANSMISSION);
+    explained_by("w100,w400,r1", on_the_wire, STALL_UNKNOWN); /* nothing was sent again */
+    set_info(&sender, "total_retrans", 1);
+    are(1, STALL_RETRANSMISSION, 45 * MS);
+    set_info(&sender, "total_retrans", MISSING);
+    are(1, STALL_RETRANSMISSION, 45 * MS);
     explained_by("w100,w400,r1,r1", on_time, STALL_REPLY);
     explained_by("w100,w400,r1", on_time, STALL_REPLY);
 
@@ -320,6 +465,11 @@ int
 main(void)
 {
     exchanges_without_stamps();
+    corks();
+    late_replies();
+    without_reads();
+    several_connections();
+    long_replies();
     what_is_none();
     unknown_is_missing();
     exchanges_with_stamps();

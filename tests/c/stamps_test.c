@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "pace.h"
 #include "sockets.h"
 
 #define ROOM 256
@@ -173,6 +174,27 @@ without_stamps_there_are_none(void)
     end();
 }
 
+/* Stamps that wait end a wait for the socket at once; taken away, they do not, and the moment or a byte ends it. */
+static void
+a_wait_is_not_a_busy_one(void)
+{
+    char byte[10] = {0};
+
+    begin(AF_INET);
+    CHECK(pace_until_readable(ends[0], 0, false) == PACE_DUE);
+    REQUIRE(write(ends[0], byte, sizeof byte) == sizeof byte);
+    uint64_t began_ns = clock_now_ns();
+    for (int spin = 0; spin < 2; spin++)
+        CHECK(pace_until_readable(ends[0], began_ns + 60 * NS_PER_S, spin == 1) == PACE_ERRORS);
+    stamps_collect_to_end(ends[0], &log_, 10, clock_deadline_ns(5 * NS_PER_S));
+    uint64_t at_ns = clock_now_ns() + 5 * NS_PER_MS;
+    CHECK(pace_until_readable(ends[0], at_ns, false) == PACE_DUE);
+    CHECK(clock_now_ns() >= at_ns);
+    REQUIRE(write(ends[1], byte, sizeof byte) == sizeof byte);
+    CHECK(pace_until_readable(ends[0], began_ns + 60 * NS_PER_S, false) == PACE_READABLE);
+    end();
+}
+
 static void
 the_bridge_knows_its_error(void)
 {
@@ -196,6 +218,7 @@ main(void)
     offsets_unwrap();
     what_does_not_fit_is_counted();
     without_stamps_there_are_none();
+    a_wait_is_not_a_busy_one();
     the_bridge_knows_its_error();
     return check_end();
 }
