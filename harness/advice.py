@@ -19,7 +19,7 @@ from harness.experiment import Experiment
 from harness.load import HOLD, PIPELINE, QUEUE, interval, seconds, write_size
 from harness.observer import MEASURES, ratios, stamped
 from harness.panels import Derived, Measure, Point, Points, size_text, sndbuf_level
-from harness.parts import Line, bars, lines
+from harness.parts import Bar, Line, bars, lines, middle_bar
 from harness.pattern import remedies
 from harness.remedy import CALLS, CPU, SEGMENTS
 from harness.stats import modes, sign_chance
@@ -233,17 +233,17 @@ def split_sentence(points: Points) -> str:
             if lost else "")
     if len(lost) == len(asked):
         return told
-    held: dict[str, list[tuple[float, float]]] = {}
+    held: dict[str, list[Bar]] = {}
     for line in lines(asked):
         for point in line.points:
             for bar in bars(point.trial.document["result"].get("split")):
                 if bar.held:
-                    parts = (bar.parts[1] / 1e9, sum(bar.parts) / 1e9)
-                    held.setdefault(f"{line.heading}, {line.label}", []).append(parts)
+                    held.setdefault(f"{line.heading}, {line.label}", []).append(bar)
     if not held:
         return f"{told} The kernel's timestamps show no write that was held back.".strip()
-    name = max(held, key=lambda name: median(hold for hold, _ in held[name]))
-    hold, whole = (median(pair[index] for pair in held[name]) for index in (0, 1))
+    typical = {name: middle_bar(found) for name, found in held.items()}
+    name = max(typical, key=lambda name: typical[name].parts[1])
+    hold, whole = typical[name].parts[1] / 1e9, sum(typical[name].parts) / 1e9
     share = "nearly all of that" if hold / whole >= 0.995 else f"{percent_text(hold / whole)} of that"
     return (f"{told} The kernel's timestamps show where the time goes. {name}: a write that is held takes "
             f"{time_text(whole)} to its read(), and {share} ({time_text(hold)}) it lies in the sender's TCP, written "

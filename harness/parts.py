@@ -6,7 +6,7 @@ two modes: they have a bar each, and are never averaged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final
@@ -17,13 +17,12 @@ from harness.pattern import mss_text, pattern_of, remedies, request_text
 # The parts in the order in which a byte meets them: the name in the result, and the words of the chart.
 PARTS: Final = (("in_write_ns", "inside write()"), ("hold_ns", "held back by TCP"), ("to_device_ns", "to the device"),
                 ("to_kernel_ns", "to the receiving kernel"), ("wait_read_ns", "waiting for read()"))
-HELD_NS: Final = 5000.0
+# The two kinds of writes: were they held, and their name in the result.
+MODES: Final = ((True, "typical_held"), (False, "typical_not_held"))
 FEW: Final = 0.1
 ZOOM: Final = 4.0
 ROW_FACTORS: Final = ("variant", "pattern", "stream", "body", "size", "outstanding", "rate", "nodelay", "send-nodelay",
                       "cork", "rearm-quickack", "quickack", "recv-quickack", "mss", "family", "write-size")
-
-Curve = Sequence[Sequence[float]]
 
 
 def row_factors(factors: Sequence[str]) -> Sequence[str]:
@@ -75,30 +74,12 @@ def lines(points: Points) -> list[Line]:
 # The split of one trial
 
 
-def at_quantile(curve: Curve, quantile: float) -> float:
-    """Value of a curve of (quantile, value), linear between its points."""
-    before = curve[0]
-    for point in curve:
-        if point[0] >= quantile:
-            share = (quantile - before[0]) / (point[0] - before[0]) if point[0] > before[0] else 1.0
-            return float(before[1] + share * (point[1] - before[1]))
-        before = point
-    return float(curve[-1][1])
-
-
-def held_from(curve: Curve) -> float:
-    """The quantile of the hold from which writes were held for more than HELD_NS (1.0: none was)."""
-    before = 0.0
-    for quantile, value in curve:
-        if value > HELD_NS:
-            return (before + quantile) / 2 if before > 0 else 0.0
-        before = quantile
-    return 1.0
-
-
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The parts (ns) of the writes of one trial that were held, or were not. share: how many of its writes."""
+    """The parts (ns) of the writes of one trial that were held, or were not, of the same writes.
+
+    share: how many of its writes were so.
+    """
 
     held: bool
     share: float
@@ -106,25 +87,18 @@ class Bar:
 
 
 def bars(split: Mapping[str, Any] | None) -> list[Bar]:
-    """One bar where all writes of a trial were held or none was, else two; none without kernel timestamps."""
-    if not split or any(not split.get(name) for name, _ in PARTS):
-        return []
-    border = held_from(split["hold_ns"]["curve"])
-    if border >= 1 - FEW or border <= FEW:
-        return [whole_bar(split, held=border <= FEW)]
-    return [_bar(split, True, 1 - border, (1 + border) / 2), _bar(split, False, border, border / 2)]
+    """One bar where (nearly) all writes of a trial were held or none was, else two; none without kernel timestamps."""
+    kinds = [(held, split.get(name)) for held, name in MODES] if split else []
+    found = [(held, kind) for held, kind in kinds if kind]
+    writes = sum(kind["writes"] for _, kind in found)
+    made = [Bar(held, kind["writes"] / writes, tuple(float(kind[name]) for name, _ in PARTS)) for held, kind in found]
+    return [bar for bar in made if bar.share >= FEW]
 
 
-def whole_bar(split: Mapping[str, Any], held: bool = False) -> Bar:
-    """The median write of a trial."""
-    return _bar(split, held, 1.0, 0.5)
-
-
-def _bar(split: Mapping[str, Any], held: bool, share: float, middle: float) -> Bar:
-    """middle: the quantile of the hold that stands for these writes; the other parts are those of the median write."""
-    return Bar(held, share, tuple(
-        float(at_quantile(split[name]["curve"], middle) if name == "hold_ns" else split[name]["p50"])
-        for name, _ in PARTS))
+def middle_bar(found: Iterable[Bar]) -> Bar:
+    """The bar whose sum is in the middle: a whole one, so that its parts belong to the same writes."""
+    ordered = sorted(found, key=lambda bar: sum(bar.parts))
+    return ordered[(len(ordered) - 1) // 2]
 
 
 def _line_bars(line: Line) -> list[list[tuple[Point, Bar]]]:
@@ -133,7 +107,8 @@ def _line_bars(line: Line) -> list[list[tuple[Point, Bar]]]:
     split = [(point, found) for point, found in split if found]
     double = [(point, found) for point, found in split if len(found) == 2]
     if 2 * len(double) <= len(split):
-        return [[(point, whole_bar(point.trial.document["result"]["split"])) for point, _ in split]] if split else []
+        whole = [(point, max(found, key=lambda bar: bar.share)) for point, found in split]
+        return [whole] if whole else []
     return [[(point, bar) for point, found in split for bar in found if bar.held == held] for held in (True, False)]
 
 
@@ -160,7 +135,7 @@ def split_bars(points: Points, factors: Sequence[str]) -> Table | None:
             mode = (f": {'held' if group[0][1].held else 'not held'}, {100 * share:.0f} %" if len(groups) == 2 else "")
             rows.append(("row", place, line.label + mode, None, None, None, None))
             start = 0.0
-            middles = [median(bar.parts[index] for _, bar in group) / 1e9 for index in range(len(PARTS))]
+            middles = [part / 1e9 for part in middle_bar(bar for _, bar in group).parts]
             for index, middle in enumerate(middles):
                 rows.append(("part", place, None, index + 1, start, start + middle, None))
                 start += middle

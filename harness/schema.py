@@ -248,6 +248,16 @@ SPLIT_PARTS: Final = (
     ("wait_read", "until the read() that had its last byte had returned"),
 )
 
+
+def _typical(name: str, which: str) -> Field:
+    """The split of the writes in the middle: the parts of each belong to the same writes, so they add up."""
+    return _object(name, f"mean of the middle fifth, by latency, of {which}; null where there are none", [
+        _count("writes", "how many there are, those that are not in the middle included"),
+        _count("latency_ns", "one-way latency, the sum of the parts", "ns"),
+        *(_count(f"{part}_ns", f"time {meaning}", "ns") for part, meaning in SPLIT_PARTS),
+    ], nullable=True)
+
+
 # What a stall waited for: as it stands in a result, and in words.
 MECHANISMS: Final = (
     ("nagle_delayed_ack", "held by Nagle until a delayed ACK"),
@@ -377,6 +387,8 @@ DOCUMENT: Final = _object("document", "One trial of tinygram: what was asked for
             _count("clock_drift_ns", "how far the two clocks moved apart during the trial", "ns"),
             *(_distribution(f"{name}_ns", f"time of a write {meaning}") for name, meaning in SPLIT_PARTS),
             _distribution("until_ack_ns", "from before the sending call until the last byte was acknowledged"),
+            _typical("typical_held", "the writes whose hold is longer than 5 us"),
+            _typical("typical_not_held", "the other writes"),
         ], nullable=True),
         _object("stalls", "chunks, exchanges and messages whose delay sits on a kernel timer; null where nothing was "
                 "recorded from which it could be told", [

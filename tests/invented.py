@@ -63,9 +63,17 @@ def stalls(count: int, mechanism: str = "nagle_delayed_ack") -> dict[str, Any]:
 
 def split(hold: dict[str, Any]) -> dict[str, Any]:
     """A split of which the hold is given; the other parts last microseconds."""
+    held = 0 if hold["max"] <= 5000 else 200 if hold["min"] > 5000 else 95
     return {"writes": 200, "without_stamps": 0, "merged": 0, "unordered": 0, "sums_within_1us": 200, "stamps": 600,
             "stamps_dropped": 0, "clock_error_ns": 20, "clock_drift_ns": 0, "until_ack_ns": flat(9000.0),
-            **{name: flat(value) for name, value in PARTS.items()}, "hold_ns": hold}
+            **{name: flat(value) for name, value in PARTS.items()}, "hold_ns": hold,
+            "typical_held": typical(hold["max"], held), "typical_not_held": typical(hold["min"], 200 - held)}
+
+
+def typical(hold: float, writes: int) -> dict[str, Any] | None:
+    """The split of the writes in the middle of those with this hold; None where there are none."""
+    parts = {name: round(value) for name, value in PARTS.items()} | {"hold_ns": round(hold)}
+    return {"writes": writes, "latency_ns": sum(parts.values()), **parts} if writes else None
 
 
 def document(options: Mapping[str, str], rng: random.Random) -> dict[str, Any]:

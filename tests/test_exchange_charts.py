@@ -187,9 +187,16 @@ def test_bars_of_one_trial() -> None:
     assert held.share + free.share == pytest.approx(1) and held.share == pytest.approx(0.475)
 
 
-@pytest.mark.parametrize(("quantile", "value"), [(0, 1.0), (0.25, 1.5), (0.5, 2.0), (0.75, 6.0), (1, 10.0)])
-def test_a_curve_between_its_points(quantile: float, value: float) -> None:
-    assert parts.at_quantile([(0, 1), (0.5, 2), (1, 10)], quantile) == value
+def test_the_parts_of_a_bar_belong_to_the_same_writes() -> None:
+    """A bar is one trial's: parts of different trials never stand on each other, and none is made of two modes."""
+    three = [parts.Bar(True, 1.0, sizes) for sizes in ((9.0, 1.0), (1.0, 30.0), (5.0, 6.0))]
+    assert parts.middle_bar(three).parts == (5.0, 6.0)
+    assert parts.middle_bar(three[:2]).parts == (9.0, 1.0), "of two the lower one"
+    few = invented.split(invented.half(44e6))
+    few["typical_held"]["writes"], few["typical_not_held"]["writes"] = 9, 191
+    assert [bar.held for bar in parts.bars(few)] == [False], "a twentieth is no mode of its own"
+    few["typical_held"] = few["typical_not_held"] = None
+    assert parts.bars(few) == []
 
 
 # ---------------------------------------------------------------------------------------------------------------------

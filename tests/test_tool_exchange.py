@@ -303,6 +303,17 @@ def test_stamps_split_every_write() -> None:
     assert split["clock_error_ns"] < 1_000_000
 
 
+def test_held_writes_and_others_are_split_apart() -> None:
+    """The parts of each kind belong to the same writes: they add up to their latency."""
+    split = exchange("w100,w400,r1", "--nodelay", "off", "--count", 20, "--stamps", "on")["result"]["split"]
+    held, free = split["typical_held"], split["typical_not_held"]
+    assert held["writes"] + free["writes"] == split["writes"] == 40
+    assert held["hold_ns"] > STALL_NS and free["hold_ns"] <= 5000
+    for kind in (held, free):
+        total = sum(kind[name] for name in ("in_write_ns", "hold_ns", "to_device_ns", "to_kernel_ns", "wait_read_ns"))
+        assert abs(total - kind["latency_ns"]) <= 1000
+
+
 def test_merged_writes_are_counted() -> None:
     """What was corked together left as one segment: the first write has no stamp of its own."""
     split = exchange("m100,w400,r1", "--count", 50, "--stamps", "on")["result"]["split"]

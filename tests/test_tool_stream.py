@@ -103,6 +103,21 @@ def test_a_blocked_sender_cannot_hide_its_queue() -> None:
     assert result["messages"] == 300  # late, but all of them
 
 
+@pytest.mark.parametrize("mss", ["auto", "1460"])
+def test_notsent_lowat_bounds_a_blocking_write(mss: str, tmp_path: Path) -> None:
+    """What waits unsent is about what was asked for, in steps of a buffer of 64 KiB; without it, all of SO_SNDBUF."""
+    most = {}
+    for lowat in ("auto", "16K"):
+        path = tmp_path / lowat
+        stream("1000@20000", "--count", 3000, "--max-pacing-rate", 10_000_000, "--sndbuf", "1M", "--mss", mss,
+               "--notsent-lowat", lowat, "--sample-every", "1ms", "--events", path)
+        header, *rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line[0] != "#"]
+        at = header.index("notsent_bytes")
+        most[lowat] = max(int(row[at]) for row in rows if row[0] == "sender" and row[2] == "tcp_info")
+    assert most["16K"] <= (16 << 10) + (128 << 10)
+    assert most["auto"] > 2 * most["16K"]
+
+
 def test_a_rate_beyond_the_machine_is_told() -> None:
     """A sender that cannot keep the rate says so, in the document and to a person."""
     arguments = ["1M@100000", "--count", 200]

@@ -293,6 +293,22 @@ write_schedule(struct json *json, const struct result *result)
     json_close_object(json);
 }
 
+/* Where the time of the typical write of one kind went; null where there is none. */
+static void
+write_typical(struct json *json, const char *name, const struct split_typical *typical)
+{
+    if (typical->writes == 0) {
+        json_null(json, name);
+        return;
+    }
+    json_open_object(json, name);
+    json_count(json, "writes", typical->writes);
+    json_count(json, "latency_ns", typical->latency_ns);
+    for (int part = 0; part < SPLIT_PARTS; part++)
+        json_count(json, split_part_name((enum split_part)part), typical->part[part]);
+    json_close_object(json);
+}
+
 static void
 write_split(struct json *json, const struct trial *trial, const struct result *result)
 {
@@ -313,6 +329,8 @@ write_split(struct json *json, const struct trial *trial, const struct result *r
     for (int part = 0; part < SPLIT_PARTS; part++)
         write_quantiles(json, split_part_name((enum split_part)part), &result->split[part]);
     write_quantiles(json, "until_ack_ns", &result->until_ack);
+    write_typical(json, "typical_held", &result->typical[SPLIT_HELD]);
+    write_typical(json, "typical_not_held", &result->typical[SPLIT_NOT_HELD]);
     json_close_object(json);
 }
 

@@ -241,6 +241,7 @@ split_all(const struct trial *trial, struct result *result)
         if (splits[s].until_ack_ns != MISSING)
             values[acks++] = splits[s].until_ack_ns;
     quantiles_of(values, acks, &result->until_ack);
+    split_sum_up(splits, count, result->typical);
     result->split_writes = count;
     result->split_missing = room - count;
     for (uint64_t i = 0; trial->sender != NULL && i < trial->connections; i++) {

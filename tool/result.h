@@ -41,6 +41,7 @@ struct result {
     /* Where the time of each write went; counts are 0 without --stamps on. */
     struct quantiles split[SPLIT_PARTS];
     struct quantiles until_ack;
+    struct split_typical typical[SPLIT_KINDS];
     uint64_t split_writes, split_missing, merged_writes, unordered_writes;
     uint64_t split_sums; /* split writes whose parts add up to their latency within 1 us */
     uint64_t stamps_recorded, stamps_dropped;

@@ -102,8 +102,8 @@ static const struct kernel_row table[SOCKOPT_COUNT] = {
                             "the kernel ignored it"},
     [SOCKOPT_NOTSENT_LOWAT] = {{"notsent-lowat", "TCP_NOTSENT_LOWAT", SOCKOPT_SIZE, "bytes", SOCKOPT_SENDER,
                                 SOCKOPT_BEFORE, true, 1, UINT32_MAX - 1,
-                                "Unsent bytes in the send buffer beyond which the socket is not writable (poll; a "
-                                "blocking write is not bounded by it)."},
+                                "Unsent bytes in the send buffer beyond which the socket is not writable and a "
+                                "blocking write waits; a buffer of up to 64 KiB that is begun is filled first."},
                                IPPROTO_TCP,
                                TCP_NOTSENT_LOWAT,
                                PROOF_EQUAL,

@@ -2,8 +2,8 @@
 #include "split.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 
-#include "clock.h"
 #include "stamps.h"
 
 /* Stamps that are out of order by less are noise of the two clocks. */
@@ -109,4 +109,42 @@ split_writes(const struct trial *trial, uint64_t index, struct split *out, uint6
         }
     }
     return count;
+}
+
+static int
+by_latency(const void *left, const void *right)
+{
+    const struct split *a = left, *b = right;
+    return (a->latency_ns > b->latency_ns) - (a->latency_ns < b->latency_ns);
+}
+
+static bool
+is_of(const struct split *split, enum split_kind kind)
+{
+    return (split->part[SPLIT_HOLD] > SPLIT_HELD_NS) == (kind == SPLIT_HELD);
+}
+
+void
+split_sum_up(struct split *splits, size_t count, struct split_typical typical[SPLIT_KINDS])
+{
+    if (count > 0)
+        qsort(splits, count, sizeof *splits, by_latency);
+    for (int kind = 0; kind < SPLIT_KINDS; kind++) {
+        struct split_typical *sum = &typical[kind];
+        *sum = (struct split_typical){.writes = 0};
+        for (size_t s = 0; s < count; s++)
+            sum->writes += is_of(&splits[s], (enum split_kind)kind);
+        uint64_t from = sum->writes * 2 / 5, to = (sum->writes * 3 + 4) / 5, rank = 0;
+        for (size_t s = 0; s < count && rank < to; s++) {
+            if (!is_of(&splits[s], (enum split_kind)kind) || rank++ < from)
+                continue;
+            for (int part = 0; part < SPLIT_PARTS; part++)
+                sum->part[part] += splits[s].part[part];
+            sum->latency_ns += splits[s].latency_ns;
+        }
+        for (int part = 0; part < SPLIT_PARTS && to > from; part++)
+            sum->part[part] = (sum->part[part] + (to - from) / 2) / (to - from);
+        if (to > from)
+            sum->latency_ns = (sum->latency_ns + (to - from) / 2) / (to - from);
+    }
 }

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clock.h"
 #include "trial.h"
 
 enum split_part { SPLIT_IN_WRITE, SPLIT_HOLD, SPLIT_TO_DEVICE, SPLIT_TO_KERNEL, SPLIT_WAIT_READ, SPLIT_PARTS };
@@ -37,6 +38,21 @@ struct split {
  * of order by more than 1 us and had to be moved. Pure. */
 size_t split_writes(const struct trial *trial, uint64_t index, struct split *out, uint64_t *merged,
                     uint64_t *unordered);
+
+/* The writes of one kind, and where the time of those in the middle went. */
+struct split_typical {
+    uint64_t writes;            /* of this kind */
+    uint64_t part[SPLIT_PARTS]; /* mean of the middle fifth of them by latency: the parts belong to the same writes */
+    uint64_t latency_ns;        /* of the same */
+};
+
+/* The writes that were held for longer than SPLIT_HELD_NS, and the others: two modes, of which no common mean tells
+ * anything. */
+enum split_kind { SPLIT_HELD, SPLIT_NOT_HELD, SPLIT_KINDS };
+#define SPLIT_HELD_NS (5 * NS_PER_US)
+
+/* Sums up splits[count], which it sorts by latency; a kind without writes is 0 throughout. */
+void split_sum_up(struct split *splits, size_t count, struct split_typical typical[SPLIT_KINDS]);
 
 /* CLOCK_REALTIME `real_ns` as CLOCK_MONOTONIC, by the bridges before and after the trial. */
 uint64_t split_convert(const struct trial *trial, uint64_t real_ns);

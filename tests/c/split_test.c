@@ -218,6 +218,40 @@ the_clocks_meet_in_the_middle(void)
     CHECK_NUMBER(split_convert(&trial, AHEAD + 5000), 5500);
 }
 
+/* The parts of a kind are those of its own writes in the middle, and add up. */
+static void
+kinds_are_summed_up_apart(void)
+{
+    static const uint64_t holds[] = {44000000, 0, 5000, 43000000, 0, 45000000, 5001};
+    struct split_typical typical[SPLIT_KINDS];
+
+    split_sum_up(NULL, 0, typical);
+    for (int kind = 0; kind < SPLIT_KINDS; kind++)
+        CHECK(typical[kind].writes == 0 && typical[kind].latency_ns == 0);
+    for (size_t i = 0; i < 7; i++) {
+        uint64_t wait_ns = 1000 * (i + 1);
+        splits[i] = (struct split){.part = {100, holds[i], 10, 20, wait_ns}, .latency_ns = 130 + holds[i] + wait_ns};
+    }
+    split_sum_up(splits, 7, typical);
+    CHECK_NUMBER(typical[SPLIT_HELD].writes, 4); /* in the middle of four: two */
+    CHECK_NUMBER(typical[SPLIT_HELD].part[SPLIT_HOLD], 43500000);
+    CHECK_NUMBER(typical[SPLIT_HELD].part[SPLIT_WAIT_READ], 2500);
+    CHECK_NUMBER(typical[SPLIT_NOT_HELD].writes, 3); /* of three: one */
+    CHECK_NUMBER(typical[SPLIT_NOT_HELD].part[SPLIT_HOLD], 0);
+    CHECK_NUMBER(typical[SPLIT_NOT_HELD].part[SPLIT_WAIT_READ], 5000);
+    for (int kind = 0; kind < SPLIT_KINDS; kind++) {
+        uint64_t sum_ns = 0;
+        for (int part = 0; part < SPLIT_PARTS; part++)
+            sum_ns += typical[kind].part[part];
+        CHECK_NUMBER(sum_ns, typical[kind].latency_ns);
+    }
+    for (size_t i = 0; i < 5; i++) /* one kind only */
+        splits[i] = (struct split){.part = {i, 0, 0, 0, 0}, .latency_ns = i};
+    split_sum_up(splits, 5, typical);
+    CHECK(typical[SPLIT_HELD].writes == 0 && typical[SPLIT_NOT_HELD].writes == 5);
+    CHECK_NUMBER(typical[SPLIT_NOT_HELD].latency_ns, 2);
+}
+
 int
 main(void)
 {
@@ -227,5 +261,6 @@ main(void)
     what_is_missing_is_left_out();
     disorder();
     the_clocks_meet_in_the_middle();
+    kinds_are_summed_up_apart();
     return check_end();
 }
