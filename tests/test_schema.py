@@ -271,8 +271,11 @@ def test_parts_and_mechanisms_are_the_programs(program: Path) -> None:
     answer = subprocess.run([program, "pair", "--pattern", "w1,r1", "--count", "20", "--stamps", "on", "--json", "-"],
                             capture_output=True, timeout=30, check=True)
     result = json.loads(answer.stdout)["result"]
-    parts = [name for name in result["split"] if isinstance(result["split"][name], dict)]
-    assert parts == [*(f"{name}_ns" for name, _ in schema.SPLIT_PARTS), "until_ack_ns"]
+    parts = [f"{name}_ns" for name, _ in schema.SPLIT_PARTS]
+    split = result["split"]
+    assert [name for name in split if isinstance(split[name], dict) and "curve" in split[name]] == [*parts,
+                                                                                                    "until_ack_ns"]
+    assert list(split["typical_not_held"]) == ["writes", "latency_ns", *parts]
     assert list(result["stalls"]["by_mechanism"]) == [name for name, _ in schema.MECHANISMS]
 
 
