@@ -181,12 +181,15 @@ def _range_text(values: Iterable[int | None]) -> str:
 
 def caption(points: Points, failed: int, experiment: Experiment) -> str:
     """What a chart rests on: n, kernel, congestion control, MSS and placement, in lines that fit below it."""
-    cells: dict[int, int] = {}
+    cells: dict[tuple[str, int], int] = {}
+    runs: dict[str, int] = {}
     for point in points:
-        cells[point.row.cell] = cells.get(point.row.cell, 0) + 1
+        cells[point.run, point.row.cell] = cells.get((point.run, point.row.cell), 0) + 1
+        runs[point.run] = runs.get(point.run, 0) + 1
     few, many = min(cells.values()), max(cells.values())
+    told = f"{len(points)} trials" if "" in runs else " and ".join(f"{n} trials of {run}" for run, n in runs.items())
     parts = [
-        f"experiment {experiment.name}: n = {len(points)} trials ({few if few == many else f'{few} to {many}'} a cell)",
+        f"experiment {experiment.name}: n = {told} ({few if few == many else f'{few} to {many}'} a cell)",
         f"{failed} failed and not drawn" if failed else "",
         "kernel " + _listed(point.trial.document["machine"]["kernel"] for point in points),
         "congestion control " + _listed(point.row.congestion or "none (unix)" for point in points),
@@ -302,19 +305,42 @@ def draw(experiment: Experiment, rows: Sequence[Row], trials: Sequence[Trial], o
     named = {trial.trial: trial for trial in trials}
     points = [Point(row, named[row.trial], events_dir / f"{row.trial}.tsv" if events_dir is not None else None)
               for row in rows if row.status == 0 and row.goodput_bytes_per_s is not None]
+    return draw_points(experiment, experiment.charts, points, len(rows) - len(points), out_dir)
+
+
+def draw_points(experiment: Experiment, requests: Sequence[ChartSpec], points: Points, failed: int,
+                out_dir: Path) -> list[Chart]:
+    """The same of trials that are at hand, and of some of the charts. failed: trials that are not drawn."""
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
-        charts = [chart for request in experiment.charts
-                  for chart in _tables(experiment, request, points, len(rows) - len(points), out_dir)]
+        charts = [chart for request in requests for chart in _tables(experiment, request, points, failed, out_dir)]
     except OSError as error:
         raise ChartError(f"no chart can be written below {out_dir}: {error.strerror}.") from None
+    draw_pictures([(kind_of(chart), chart) for chart in charts])
+    return charts
+
+
+def draw_pictures(charts: Iterable[tuple[str, Chart]]) -> None:
+    """Draw the tables of charts, each with its script of plots/ (given by its name), as SVG and PNG. Raises ChartError.
+    """
     with tempfile.TemporaryDirectory(prefix="tinygram-") as cache, ThreadPoolExecutor(PARALLEL) as pool:
-        pictures = [(chart, out) for chart in charts for out in (chart.svg, chart.png)]
-        done = [pool.submit(plot, PLOTS / f"{kind_of(chart)}.gp", chart.tsv, out, chart.title, chart.caption,
-                            Path(cache)) for chart, out in pictures]
+        done = [pool.submit(plot, PLOTS / f"{script}.gp", chart.tsv, out, chart.title, chart.caption, Path(cache))
+                for script, chart in charts for out in (chart.svg, chart.png)]
         for each in done:
             each.result()
-    return charts
+
+
+def tabled(out_dir: Path, chart: tuple[str, str, str, str], table: Table, heading: Mapping[str, str]) -> Chart:
+    """A chart whose table has been written, and whose pictures are still to be drawn.
+
+    chart: name, title, caption and how it is read. heading: what the first lines of the table say. Raises OSError.
+    """
+    name, title, text, how_to_read = chart
+    made = Chart(name, title, out_dir / f"{name}.svg", out_dir / f"{name}.png", out_dir / f"{name}.tsv", text,
+                 how_to_read)
+    write_table(made.tsv, table, {"schema": FORMAT, **heading, "chart": name,
+                                  "version": _listed(point.trial.document["version"] for point in table.drawn)})
+    return made
 
 
 def kind_of(chart: Chart) -> str:
@@ -339,9 +365,6 @@ def _tables(experiment: Experiment, request: ChartSpec, points: Points, failed: 
             continue
         name = request.name + "".join(f"-{factor}={level}" for factor, level in chosen.items()).replace("/", "_")
         title = ", ".join([request.title, *(factor_text(*item) for item in chosen.items())])
-        chart = Chart(name, title, out_dir / f"{name}.svg", out_dir / f"{name}.png", out_dir / f"{name}.tsv",
-                      caption(table.drawn, failed, experiment), kind.how_to_read)
-        write_table(chart.tsv, table, {"schema": FORMAT, "experiment": experiment.name, "chart": name,
-                                       "version": _listed(point.trial.document["version"] for point in group)})
-        charts.append(chart)
+        charts.append(tabled(out_dir, (name, title, caption(table.drawn, failed, experiment), kind.how_to_read), table,
+                             {"experiment": experiment.name}))
     return charts

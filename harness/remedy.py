@@ -70,15 +70,20 @@ def dots(found: Iterable[Line], measures: Sequence[Measure], value: Value) -> Ta
         place += 1
         rows.append(("row", None, place, line.label, None, None, None, None, None, None))
         for number, group in groups:
-            split = modes(size for size, _ in group)
-            low, high = (median(split[0]), median(split[1])) if len(split) == 2 else (None, None)
-            for size, point in group:
-                rows.append(("trial", number, place, None, None, len(split), None, None, size, point.row.trial))
-                drawn[point.row.trial] = point
-            if group:
-                middle = median(size for size, _ in group)
-                rows.append(("median", number, place, None, None, len(split), low, high, middle, None))
+            rows += cell_rows(number, place, group)
+            drawn |= {point.row.trial: point for _, point in group}
     return Table(COLUMNS, tuple(rows), tuple(drawn.values())) if drawn else None
+
+
+def cell_rows(panel: int, place: float, group: Sequence[tuple[float, Point]]) -> list[tuple[Cell, ...]]:
+    """The rows of one cell in one panel: one a trial, and one for the median, or for the medians of two modes."""
+    if not group:
+        return []
+    split = modes(size for size, _ in group)
+    low, high = (median(split[0]), median(split[1])) if len(split) == 2 else (None, None)
+    rows: list[tuple[Cell, ...]] = [
+        ("trial", panel, place, None, None, len(split), None, None, size, point.row.trial) for size, point in group]
+    return [*rows, ("median", panel, place, None, None, len(split), low, high, median(size for size, _ in group), None)]
 
 
 def remedies(points: Points, factors: Sequence[str]) -> Table | None:

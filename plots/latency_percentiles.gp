@@ -11,7 +11,7 @@ lines = 0
 others = 0
 do for [k = 1:8] { key[k] = "" }
 style_of(name) = name eq "off" || name eq "Nagle" || name eq "nothing set (Nagle)" ? 1 : name eq "on" || name eq "NODELAY" ? 2 \
-    : name eq "none" ? 3 : (others = others < 6 ? others + 1 : 6, 20 + others)
+    : name eq "none" ? 3 : name eq "base" ? 41 : name eq "new" ? 42 : (others = others < 6 ? others + 1 : 6, 20 + others)
 title_of(name) = name eq "off" || name eq "on" || name eq "none" ? NODELAY_TITLE[style_of(name)] : name
 known(name) = name eq key[1] || name eq key[2] || name eq key[3] || name eq key[4] || name eq key[5] || name eq key[6] \
     || name eq key[7] || name eq key[8]

@@ -4,11 +4,15 @@
 # DIAGONAL (1: a line where y is x),
 # X_LABEL, Y_LABEL (opens each panel's title), and X: "size" (bytes, powers of two; a level "auto" has its own place),
 # "count" (numbers, a tick a level) or "level" (names). UNIT "panel": each panel has its own, in the column unit.
-# Where SERIES is set to 1, the column series gives the names of the lines, in place of nodelay.
+# Where SERIES is set to 1, the column series gives the names of the lines, in place of nodelay. A chart of two runs has
+# `base` or `new` before each of these names.
 if (!exists("SERIES")) { SERIES = 0 }
 KEY_COLUMN = SERIES ? "series" : "nodelay"
 SIDES = SERIES ? 6 : 3
 STYLE = SERIES ? 20 : 0
+MODES = SERIES ? 10 : 3
+RUNS = 0
+array RUN[2] = ["base", "new"]
 array KEY[6] = [NODELAY[1], NODELAY[2], NODELAY[3], "", "", ""]
 array KEY_TITLE[6] = [NODELAY_TITLE[1], NODELAY_TITLE[2], NODELAY_TITLE[3], "", "", ""]
 # What is there: panels, the range of each, and which of the two lines of the legend are needed.
@@ -30,8 +34,19 @@ see(p, v, x) = (panels = p > panels ? p : panels, \
     first_place = x < first_place ? x : first_place, last_place = x > last_place ? x : last_place, \
     v > 0 && v < low[p] ? (low[p] = v) : 0, v > high[p] ? (high[p] = v) : 0, v == 0 ? (zero[p] = 1) : 0, 1)
 stats DATA using (see(int(column("panel")), column(VALUE), column("place"))) nooutput
+side_of(name) = name[1:5] eq "base " ? (RUNS = 1, side_of(name[6:])) : name[1:4] eq "new " ? (RUNS = 1, 3 + side_of(name[5:])) \
+    : name eq "off" ? 1 : name eq "on" ? 2 : 3
 stats DATA using (title[int(column("panel"))] = strcol("panel_title"), two_modes = column("modes") == 2 ? 1 : two_modes, \
-    side = SERIES ? 1 : strcol("nodelay") eq "off" ? 1 : strcol("nodelay") eq "on" ? 2 : 3, seen[side] = 1, 1) nooutput
+    side = SERIES ? 1 : side_of(strcol("nodelay")), seen[side] = 1, 1) nooutput
+if (RUNS) {
+    SIDES = 6
+    STYLE = 50
+    MODES = 10
+    do for [k = 1:6] {
+        KEY[k] = RUN[(k + 2) / 3] . " " . NODELAY[(k - 1) % 3 + 1]
+        KEY_TITLE[k] = RUN[(k + 2) / 3] . ", " . NODELAY_TITLE[(k - 1) % 3 + 1]
+    }
+}
 if (SERIES) {
     lines = 0
     known(name) = name eq KEY[1] || name eq KEY[2] || name eq KEY[3] || name eq KEY[4] || name eq KEY[5] || name eq KEY[6]
@@ -78,14 +93,16 @@ do for [p = 1:panels] {
     if (high[p] == 0) { low[p] = 1e-6; high[p] = 4e-6 }
 }
 
-eval set_legend((SERIES ? SIDES : seen[1] + seen[2] + seen[3]) + two_modes)
+eval set_legend((SERIES ? SIDES : seen[1] + seen[2] + seen[3] + seen[4] + seen[5] + seen[6]) + two_modes)
 eval set_page(rows, PANEL)
 set multiplot
 eval set_head_and_foot(page_height(rows, PANEL))
 
-# The x axis: the two values of NODELAY stand a little apart, the trials of a cell beside one another.
-apart = seen[1] && seen[2] ? (DIAGONAL ? 0.3 : 1.0) : 0.0
-aside(side) = SERIES ? (side - (SIDES + 1) / 2.0) * 2 / SIDES : side == 3 ? 0 : side - 1.5
+# The x axis: the two values of NODELAY stand a little apart, and so do two runs; the trials of a cell beside one another.
+both = (seen[1] || seen[4]) && (seen[2] || seen[5])
+apart = RUNS || both ? (DIAGONAL ? 0.3 : 1.0) : 0.0
+aside_run(side) = (side > 3 ? 0.35 : -0.35) + (both ? (side % 3 == 1 ? -0.7 : side % 3 == 2 ? 0.7 : 0) : 0)
+aside(side) = SERIES ? (side - (SIDES + 1) / 2.0) * 2 / SIDES : RUNS ? aside_run(side) : side == 3 ? 0 : side - 1.5
 if (X eq "count") {
     set logscale x 2
     set xtics ()
@@ -166,7 +183,7 @@ do for [p = 1:panels] {
             with vectors nohead linestyle STYLE + side notitle, \
         for [side = 1:SIDES] DATA using (is("median", p, side) && column("modes") == 2 ? at(column("place"), side, 0) : NaN) \
             :(y(column("low"), p)):(0):(y(column("high"), p) - y(column("low"), p)) \
-            with vectors nohead linestyle STYLE + side + (SERIES ? 10 : 3) notitle, \
+            with vectors nohead linestyle STYLE + side + MODES notitle, \
         for [side = 1:SIDES] DATA using (is("trial", p, side) ? at(column("place"), side, column("spread")) : NaN) \
             :(y(column(VALUE), p)) with points linestyle STYLE + side notitle, \
         for [side = 1:SIDES] keyentry with linespoints linestyle STYLE + side title (seen[side] ? KEY_TITLE[side] : ""), \
