@@ -29,6 +29,7 @@ test   ethtool             command ethtool
 test   procps              command sysctl
 test   xxhash              command xxh128sum
 test   mandoc              command mandoc
+test   libxml2-utils       command xmllint
 lint   gcc                 command gcc
 lint   clang               command clang
 lint   clang-format        command clang-format

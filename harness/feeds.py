@@ -1,11 +1,13 @@
 """A job as other tools read numbers: github-action-benchmark, Bencher, benchstat, and JSON Lines.
 
 The gate's verdict does not come from any of them: they keep and draw numbers over time. Each function returns the text
-of one file. A measurement without a ratio is left out of a format that has no word for "missing".
+of one file. A measurement without a ratio is left out of a format that has no word for "missing", and a job on an unfit
+machine gives the first two nothing to keep.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -20,7 +22,8 @@ _GOARCH: Final[Mapping[str, str]] = {"x86_64": "amd64", "aarch64": "arm64", "i68
 
 
 def _named(job: Job) -> list[tuple[str, Judged]]:
-    return list(zip(wording.unlike([wording.name_of(item) for item in job.judged]), job.judged))
+    """The measurements that may be kept, with names that differ."""
+    return [] if job.unfit else list(zip(wording.unlike([wording.name_of(item) for item in job.judged]), job.judged))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -35,11 +38,11 @@ def action_benchmark(job: Job) -> str:
     so the value is the time in per cent of base, measured in one job on one machine, and not a time. It refuses an
     empty array ("No benchmark result was found"): a job without a ratio has none.
     """
-    entries = [{"name": name, "unit": "% of base", "value": round(ratio * 100, 4),
+    entries = [{"name": name, "unit": "% of base", "value": round(share, 4),
                 "range": f"{wording.interval(item)}" if wording.interval(item) else "unknown",
                 "extra": "\n".join(filter(None, (item.verdict.value, wording.figures(item), wording.why(item),
                                                  wording.build_line(job.base))))}
-               for name, item in _named(job) if (ratio := wording.known(item.ratio)) is not None]
+               for name, item in _named(job) if (share := wording.known((item.ratio or math.nan) * 100)) is not None]
     return to_json(entries)
 
 
@@ -105,7 +108,7 @@ def go_benchmarks(job: Job, arm: str) -> str:
         each, median = (item.base_each_ns, item.base_ns) if arm == "base" else (item.new_each_ns, item.new_ns)
         for ns in each or (median,):
             value = wording.known(ns)
-            if value is not None and value >= 0:
+            if value is not None and value > 0:
                 lines.append(f"{name}{suffix}\t1\t{value:.6f} ns/op")
     return "\n".join(lines) + "\n"
 

@@ -51,7 +51,7 @@ def escape(text: str) -> str:
     """
     shown = wording.visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     shown = re.sub(r"([\\`*_\[\]|~$])", r"\\\1", shown)
-    shown = re.sub(r"@(?=\w)|:(?=//)|:(?=[\w+-]+:)", lambda found: f"{found[0]}<!-- -->", shown)
+    shown = re.sub(r"@(?=\w)|:(?=//)|:(?=[a-z+-][\w+-]*:)", lambda found: f"{found[0]}<!-- -->", shown)
     return re.sub(r"^([#+-]|\d+[.)])", lambda found: found[0][:-1] + "\\" + found[0][-1], shown)
 
 
@@ -81,8 +81,9 @@ def _measurements(job: Job) -> str:
              wording.change(item.ratio), wording.interval(item), str(item.invocations),
              wording.percent(item.detectable), escape(wording.why(item))] for item in job.judged]
     return _table(("measurement", "verdict", "change", "interval", "K", "detectable", "why"), rows, (2, 4, 5)) + (
-        "\n\n*change*: time for the same work, new against base; + is slower. *K*: invocations. *detectable*: the "
-        "smallest slowdown that would have been found.")
+        "\n\n*change*: time for the same work, new against base; + is slower. *interval*: at "
+        f"{wording.percent(job.judged[0].confidence, 0)} confidence. *K*: invocations. *detectable*: the smallest "
+        "slowdown that would have been found.")
 
 
 def _counters(job: Job) -> str:
@@ -92,7 +93,7 @@ def _counters(job: Job) -> str:
     line = f"**Exact counters**: {len(job.counted) - len(changed)} of {len(job.counted)} are as expected."
     rows = [[escape(wording.name_of(item)), escape(item.counter), item.verdict, wording.count(item.expected),
              wording.count(item.base), wording.count(item.new),
-             escape("; ".join(filter(None, (item.sentence, item.mechanism))))] for item in changed]
+             escape(wording.told(item))] for item in changed]
     return line if not rows else line + "\n\n" + _table(
         ("measurement", "counter", "verdict", "expected", "base", "new", "what it means"), rows, (3, 4, 5))
 

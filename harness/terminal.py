@@ -10,6 +10,7 @@ from harness import wording
 from harness.verdict import Job, Judged
 
 WRAP: Final = 118
+NAME_MAX: Final = 44
 _HEADER: Final = ("measurement", "change", "interval", "verdict", "K", "detectable", "why")
 _TO_THE_RIGHT: Final = frozenset((1, 4, 5))  # columns of numbers
 
@@ -30,12 +31,12 @@ def _measurements(job: Job) -> list[str]:
 
 
 def _row(item: Judged) -> tuple[str, ...]:
-    return (wording.name_of(item), wording.change(item.ratio), wording.interval(item), item.verdict.value,
-            str(item.invocations), wording.percent(item.detectable), wording.why(item))
+    return (wording.shortened(wording.name_of(item), NAME_MAX), wording.change(item.ratio), wording.interval(item),
+            item.verdict.value, str(item.invocations), wording.percent(item.detectable), wording.why(item))
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows as lines; the last column is as long as it is."""
+    """The rows as lines; what does not fit of the last column stands below its row."""
     widths = [max(wording.width(row[place]) for row in rows) for place in range(len(rows[0]) - 1)]
     lines = []
     for row in rows:
@@ -43,7 +44,9 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
         for place, (cell, wide) in enumerate(zip(row, widths)):
             blank = " " * (wide - wording.width(cell))
             cells.append(blank + cell if place in _TO_THE_RIGHT else cell + blank)
-        lines.append("  ".join([*cells, row[-1]]).rstrip())
+        line = "  ".join([*cells, row[-1]]).rstrip()
+        fits = wording.width(line) <= WRAP
+        lines += [line] if fits else ["  ".join(cells).rstrip(), *_indented(row[-1], "    ")]
     return lines
 
 
@@ -53,9 +56,8 @@ def _counters(job: Job) -> list[str]:
     changed = wording.changed(job)
     lines = ["", f"exact counters: {len(job.counted) - len(changed)} of {len(job.counted)} are as expected"]
     for item in changed:
-        told = "; ".join(filter(None, (wording.visible(item.sentence), wording.visible(item.mechanism or ""))))
         lines += _indented(f"{wording.name_of(item)}, {wording.visible(item.counter)} {item.verdict} "
-                           f"({wording.counted_as(item)}): {told}")
+                           f"({wording.counted_as(item)}): {wording.told(item)}")
     return lines
 
 

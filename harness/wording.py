@@ -54,16 +54,16 @@ def known(value: float | None) -> float | None:
 
 def percent(fraction: float | None, digits: int = 1) -> str:
     """0.0123 is `1.2 %`; an unknown fraction is empty."""
-    value = known(fraction)
-    return "" if value is None else f"{value * 100:.{digits}f} %"
+    value = known((fraction if fraction is not None else math.nan) * 100)
+    return "" if value is None else f"{value:.{digits}f} %"
 
 
 def change(ratio: float | None) -> str:
     """A ratio as a change: 1.0123 is `+1.2 %`, which is slower; 0.98 is `-2.0 %`; unknown is empty."""
-    value = known(ratio)
+    value = known(((ratio if ratio is not None else math.nan) - 1) * 100)
     if value is None:
         return ""
-    text = f"{(value - 1) * 100:+.1f} %"
+    text = f"{value:+.1f} %"
     return "+0.0 %" if text == "-0.0 %" else text
 
 
@@ -172,6 +172,21 @@ def figures(item: Judged) -> str:
              f"base {duration(item.base_ns)}" if duration(item.base_ns) else "",
              f"new {duration(item.new_ns)}" if duration(item.new_ns) else ""]
     return ", ".join(filter(None, parts))
+
+
+def told(item: Counted) -> str:
+    """What is said about a counter, and what it means."""
+    sentence, mechanism = visible(item.sentence), visible(item.mechanism or "")
+    return sentence + (" " if sentence.endswith(".") else "; " if sentence else "") * bool(mechanism) + mechanism
+
+
+def shortened(text: str, most: int) -> str:
+    """The text in at most so many columns; what is left out shows as an ellipsis."""
+    if width(text) <= most:
+        return text
+    while width(text) > most - 1:
+        text = text[:-1]
+    return text + "…"
 
 
 def changed(job: Job) -> list[Counted]:
