@@ -294,6 +294,18 @@ parse_ratio(const char *text, void *field)
 }
 
 static int
+parse_slices(const char *text, void *field)
+{
+    return units_parse_count(text, field) != 0 ? -1 : within(text, *(uint64_t *)field, 1, 1000000);
+}
+
+static int
+parse_permille(const char *text, void *field)
+{
+    return units_parse_count(text, field) != 0 ? -1 : within(text, *(uint64_t *)field, 0, 100000);
+}
+
+static int
 parse_repeat(const char *text, void *field)
 {
     return units_parse_count(text, field) != 0 ? -1 : within(text, *(uint64_t *)field, 1, UINT32_MAX);
@@ -331,7 +343,8 @@ parse_cpus(const char *text, void *field)
     return cpus_parse(text, field);
 }
 
-#define ENDS (COMMAND_SEND | COMMAND_PAIR | COMMAND_CLIFF)
+#define ARMS (COMMAND_SLICES | COMMAND_ARM)
+#define ENDS (COMMAND_SEND | COMMAND_PAIR | COMMAND_CLIFF | ARMS)
 #define SENDS (COMMAND_SEND | COMMAND_PAIR)
 #define SERVES (COMMAND_RECV | COMMAND_PAIR | COMMAND_CLIFF)
 #define TRIALS (COMMAND_RECV | COMMAND_SEND | COMMAND_PAIR | COMMAND_CLIFF)
@@ -371,7 +384,7 @@ const struct args_row args_table[] = {
      "Exchange: wait T, or a random time between two T, before each exchange; breaks the lock-step of a closed loop with "
      "the kernel's tick."},
 
-    {"family", "FAMILY", "setting", "inet", TRIALS, parse_family, FIELD(family),
+    {"family", "FAMILY", "setting", "inet", TRIALS | ARMS, parse_family, FIELD(family),
      "inet, inet6, or unix: the baseline without TCP."},
     {"cpus", "WHERE", "setting", "free", ENDS, parse_cpus, FIELD(cpus),
      "Placement: same (both ends on one CPU), split (two CPUs), free, or A,B (sender on CPU A, receiver on CPU B)."},
@@ -417,7 +430,7 @@ const struct args_row args_table[] = {
     {"max-segments-per-message", "X", "limit", NULL, SENDS, parse_ratio, FIELD(limits.max_segments_per_message),
      "Status 5 when an exchange, message or chunk takes more data segments on average."},
 
-    {"json", "FILE", "output", NULL, TRIALS, parse_word, FIELD(json_path),
+    {"json", "FILE", "output", NULL, TRIALS | COMMAND_SLICES, parse_word, FIELD(json_path),
      "Write the result as one JSON document (tinygram/1) to FILE; - is standard output. `recv` without --once writes "
      "a document a line for each session."},
     {"events", "FILE", "output", NULL, SENDS, parse_word, FIELD(events_path),
@@ -433,6 +446,29 @@ const struct args_row args_table[] = {
     {"to", "N", "cliff", NULL, COMMAND_CLIFF, parse_size, FIELD(cliff.to), "Largest value (default: by factor)."},
     {"trials", "N", "cliff", "5", COMMAND_CLIFF, parse_trials, FIELD(cliff.trials),
      "Trials at each value; a value is judged by their median, and its extremes are told."},
+
+    {"base", "SETTING", "comparison", NULL, COMMAND_SLICES, parse_word, FIELD(slices.arm[SIDE_BASE].setting),
+     "What the base arm has different: options as NAME=VALUE, separated by blanks."},
+    {"new", "SETTING", "comparison", NULL, COMMAND_SLICES, parse_word, FIELD(slices.arm[SIDE_NEW].setting),
+     "The same of the new arm."},
+    {"base-program", "PATH", "comparison", NULL, COMMAND_SLICES, parse_word, FIELD(slices.arm[SIDE_BASE].program),
+     "The base arm is this build of tinygram."},
+    {"new-program", "PATH", "comparison", NULL, COMMAND_SLICES, parse_word, FIELD(slices.arm[SIDE_NEW].program),
+     "The new arm is this build of tinygram."},
+    {"base-prefix", "COMMAND", "comparison", NULL, COMMAND_SLICES, parse_word, FIELD(slices.arm[SIDE_BASE].prefix),
+     "The base arm is run by this command, which gets its command line as arguments (env A=B, ip netns exec N, nice)."},
+    {"new-prefix", "COMMAND", "comparison", NULL, COMMAND_SLICES, parse_word, FIELD(slices.arm[SIDE_NEW].prefix),
+     "The new arm is run by this command."},
+    {"slices", "N", "comparison", "200", COMMAND_SLICES, parse_slices, FIELD(slices.count),
+     "Pairs of slices; fewer, but at least 12, when they would last longer than a second together."},
+    {"slice-time", "T", "comparison", "500us", COMMAND_SLICES, parse_time, FIELD(slices.slice_ns),
+     "What a slice of the slower arm should last."},
+    {"units", "N", "comparison", NULL, COMMAND_SLICES, parse_exchanges, FIELD(slices.units),
+     "Exchanges or chunks of a slice; found from --slice-time unless given."},
+
+    /* In no help: it is there to prove that a slowdown is found. */
+    {"inject-spin", "PERMILLE", "proof", "0", ARMS, parse_permille, FIELD(inject_permille),
+     "Make every slice longer by so many thousandths."},
 
     {"listen", "ADDRESS", "receiver", NULL, COMMAND_RECV, parse_word, FIELD(listen),
      "Address to listen at: loopback unless given. With --family unix a path, or @NAME for an abstract one."},
@@ -539,6 +575,23 @@ find_option(enum command command, const char *name, struct meaning *meaning)
     return (command & ENDS) != 0 && find_socket_option(name, meaning);
 }
 
+bool
+args_known(enum command command, const char *argument, bool *takes_value)
+{
+    struct meaning meaning;
+    char name[64];
+    size_t length = strcspn(argument, "=");
+
+    if (strncmp(argument, "--", 2) != 0 || length - 2 >= sizeof name)
+        return false;
+    memcpy(name, argument + 2, length - 2);
+    name[length - 2] = '\0';
+    if (!find_option(command, name, &meaning))
+        return false;
+    *takes_value = meaning.row == NULL || meaning.row->value != NULL;
+    return true;
+}
+
 static int
 refuse_unknown(enum command command, const char *argument)
 {
@@ -585,13 +638,15 @@ set_defaults(enum command command, struct config *config)
         .sample_every_ns = MISSING,
         .pacing = {.count = MISSING},
         .cliff = {.from = MISSING, .to = MISSING},
+        .slices = {.units = MISSING},
         .limits = {.max_stalls = MISSING, .max_p50_ns = MISSING, .max_p99_ns = MISSING, .min_goodput = MISSING}};
     for (size_t i = 0; i < args_count; i++) {
         const struct args_row *row = &args_table[i];
         if (row->fallback != NULL && row->parse(row->fallback, (unsigned char *)config + row->offset) != 0)
             return err_context("default of --%s", row->name);
     }
-    (void)command;
+    if ((command & ARMS) != 0) /* whoever is compared shares one CPU, unless told otherwise */
+        return parse_cpus("same", &config->cpus);
     return 0;
 }
 
@@ -671,6 +726,24 @@ check_cliff(const struct config *config)
         return err_set(STATUS_USAGE, "--from must be below --to");
     if (config->rcvbuf_late && config->family == AF_UNIX)
         return err_set(STATUS_USAGE, "--rcvbuf-when accept belongs to TCP");
+    return 0;
+}
+
+/* What takes turns decides itself how long it works, on one connection, and sleeps while it is the other's turn. */
+static int
+check_arm(const struct config *config)
+{
+    if (config->stream_text != NULL)
+        return err_set(STATUS_USAGE, "--stream cannot be compared in slices: it has a schedule of its own");
+    if (config->pacing.count != MISSING || config->duration_ns != MISSING || config->repeat != 1)
+        return err_set(STATUS_USAGE, "--count, --duration and --repeat: a comparison in slices decides itself how long "
+                                     "it works");
+    if (config->pacing.rate > 0 || config->pacing.think_max_ns > 0)
+        return err_set(STATUS_USAGE, "--rate and --think cannot be compared in slices: an arm must not wait in its turn");
+    if (config->connections != 1)
+        return err_set(STATUS_USAGE, "--connections: a comparison in slices uses one connection");
+    if (config->wait == WAIT_SPIN)
+        return err_set(STATUS_USAGE, "--wait spin: an arm that spins would disturb the other's turn");
     return 0;
 }
 
@@ -763,6 +836,8 @@ args_parse(enum command command, int argc, char **argv, struct config *config)
             return err_context("--%s", name);
     }
     if (take_operands(command, operands, operand_count, config) != 0)
+        return -1;
+    if ((command & ARMS) != 0 && check_arm(config) != 0)
         return -1;
     if ((command & ENDS) != 0 && check_workload(config) != 0)
         return -1;

@@ -5,6 +5,7 @@
 #ifndef TINYGRAM_ARGS_H
 #define TINYGRAM_ARGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "config.h"
@@ -17,7 +18,9 @@ enum command {
     COMMAND_OPTIONS = 8,
     COMMAND_HELP = 16,
     COMMAND_VERSION = 32,
-    COMMAND_CLIFF = 64
+    COMMAND_CLIFF = 64,
+    COMMAND_SLICES = 128,
+    COMMAND_ARM = 256 /* what `slices` starts */
 };
 
 /* A row: how a value is read is the parser's affair; the rest is for people. */
@@ -39,6 +42,10 @@ extern const size_t args_count;
 /* Fills *config with the defaults and then with argv[2...] of subcommand `command`; argv strings are kept by
  * reference. Returns 0, or -1 with STATUS_USAGE: the option, its value, what is right, the nearest name. */
 int args_parse(enum command command, int argc, char **argv, struct config *config);
+
+/* Whether subcommand `command` has the option that `argument` ("--NAME" or "--NAME=VALUE") names, and whether it takes a
+ * value. */
+bool args_known(enum command command, const char *argument, bool *takes_value);
 
 /* The word of enum value `value` in option `name` ("write" for SEND_WRITE in "send-with"). */
 const char *args_choice(const char *name, int value);

@@ -58,6 +58,22 @@ struct cliff_plan {
     uint64_t trials;
 };
 
+/* A comparison in slices: the two arms, and how they take turns. */
+enum side { SIDE_BASE, SIDE_NEW, SIDES };
+
+struct arm_plan {
+    const char *setting; /* "NAME=VALUE ...", or NULL: as on the command line */
+    const char *program; /* NULL: this one */
+    const char *prefix;  /* "COMMAND ARGUMENT ...", or NULL */
+};
+
+struct slice_plan {
+    struct arm_plan arm[SIDES];
+    uint64_t count;    /* pairs of slices */
+    uint64_t slice_ns; /* that one should last about */
+    uint64_t units;    /* exchanges or chunks a slice; MISSING: as many as fit */
+};
+
 struct config {
     /* workload */
     int workload;             /* enum workload_kind, from --file/--bytes, --pattern or --stream */
@@ -71,6 +87,8 @@ struct config {
     bool rearm_quickack;
     bool rcvbuf_late;
     struct cliff_plan cliff;
+    struct slice_plan slices;
+    uint64_t inject_permille;
     const char *hgrm_path;
     const char *file;     /* --file, or NULL */
     uint64_t bytes;       /* --bytes, or MISSING */

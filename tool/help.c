@@ -23,6 +23,8 @@ static const struct {
     {"recv", "", COMMAND_RECV, "The receiving end; listens on loopback unless told otherwise and serves many senders."},
     {"cliff", "", COMMAND_CLIFF,
      "Finds by bisection where goodput or latency jumps as one option changes, why, and what removes it."},
+    {"slices", "", COMMAND_SLICES,
+     "Two arms (settings, builds or environments) that take turns in slices: one invocation of a comparison, raw."},
     {"options", "", COMMAND_OPTIONS, "Every socket option: range, and what this kernel does when it is not set."},
     {"help", "", COMMAND_HELP, "This text; --man prints the man page, --markdown and --json the tables of options."},
     {"version", "", COMMAND_VERSION, "Version, compiler and flags."},
@@ -34,7 +36,8 @@ static const struct {
     const char *name;
     const char *title;
 } groups[] = {{"workload", "Workload"}, {"setting", "Setting"},          {"limit", "Limits (status 5)"},
-              {"output", "Output"},     {"receiver", "Receiver (recv)"}, {"cliff", "Cliff"}};
+              {"output", "Output"},     {"receiver", "Receiver (recv)"}, {"cliff", "Cliff"},
+              {"comparison", "Comparison (slices)"}};
 
 #define GROUPS (sizeof groups / sizeof groups[0])
 

@@ -175,3 +175,10 @@ json_null(struct json *json, const char *name)
     start_value(json, name);
     fputs("null", json->stream);
 }
+
+void
+json_raw(struct json *json, const char *name, const char *value, size_t length)
+{
+    start_value(json, name);
+    fwrite(value, 1, length, json->stream);
+}

@@ -8,6 +8,7 @@
 #define TINYGRAM_JSON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -32,5 +33,8 @@ void json_real(struct json *json, const char *name, double value);
 void json_boolean(struct json *json, const char *name, bool value);
 void json_text(struct json *json, const char *name, const char *value); /* NULL: null */
 void json_null(struct json *json, const char *name);
+
+/* A value that is JSON already, in `length` bytes; it is not looked into. */
+void json_raw(struct json *json, const char *name, const char *value, size_t length);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "arm.h"
 #include "cliff.h"
 #include "cpu.h"
 #include "err.h"
@@ -16,6 +17,8 @@
 #include "record.h"
 #include "recv.h"
 #include "send.h"
+#include "slices.h"
+#include "turn.h"
 #include "version.h"
 
 static enum status
@@ -25,6 +28,7 @@ version_main(const struct config *config)
         struct json json = json_begin(stdout, false);
         json_open_object(&json, NULL);
         record_write_build(&json);
+        json_count(&json, "turns", TURN_VERSION);
         json_close_object(&json);
         json_end(&json);
     } else
@@ -40,6 +44,7 @@ static const struct {
 } subcommands[] = {
     {"pair", COMMAND_PAIR, pair_main},          {"send", COMMAND_SEND, send_main},
     {"recv", COMMAND_RECV, recv_main},          {"cliff", COMMAND_CLIFF, cliff_main},
+    {"slices", COMMAND_SLICES, slices_main},    {"arm", COMMAND_ARM, arm_main},
     {"options", COMMAND_OPTIONS, options_main}, {"version", COMMAND_VERSION, version_main},
 };
 

@@ -67,9 +67,8 @@ receiving_open(struct receiving *receiving, int fd)
     return make_logs(receiving);
 }
 
-/* Keeps the calling thread's error in the record, where another process or thread can see it. */
-static void
-keep_error(struct receiving *receiving)
+void
+receiving_fail(struct receiving *receiving)
 {
     receiving->failed_status = (int)err_status();
     memcpy(receiving->failed_text, err_text(), sizeof receiving->failed_text);
@@ -80,7 +79,7 @@ receiving_prepare(struct receiving *receiving)
 {
     if (receiving->workload->receive_prepare(receiving) == 0)
         return 0;
-    keep_error(receiving);
+    receiving_fail(receiving);
     return -1;
 }
 
@@ -92,12 +91,11 @@ receiving_release(struct receiving *receiving)
     receiving->reply = NULL;
 }
 
-/* After the last read: the record is completed, whatever the outcome. */
-static void
-complete(struct receiving *receiving, enum step step)
+void
+receiving_complete(struct receiving *receiving, enum step step)
 {
     if (step == STEP_FAILED || receiving->workload->receive_finish(receiving) != 0)
-        keep_error(receiving);
+        receiving_fail(receiving);
     sockopt_read(receiving->fd, &receiving->half.end);
 }
 
@@ -117,7 +115,7 @@ receiving_run(struct receiving *receiving)
     receiving->half.cpu_ns = used.cpu_ns;
     receiving->half.run_queue_ns = used.run_queue_ns;
     receiving->half.switches = used.switches;
-    complete(receiving, step);
+    receiving_complete(receiving, step);
 }
 
 bool
@@ -127,7 +125,7 @@ receiving_continue(struct receiving *receiving)
 
     if (step == STEP_MORE || step == STEP_WAIT)
         return false;
-    complete(receiving, step);
+    receiving_complete(receiving, step);
     return true;
 }
 

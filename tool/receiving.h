@@ -67,6 +67,12 @@ void receiving_release(struct receiving *receiving);
 /* Reads until the sender's half-close, on the calling thread; then finishes. The outcome is kept in the record. */
 void receiving_run(struct receiving *receiving);
 
+/* Keeps the calling thread's error in the record, where another process or thread can see it. */
+void receiving_fail(struct receiving *receiving);
+
+/* After the last read, which ended with `step`: completes the record, whatever the outcome. */
+void receiving_complete(struct receiving *receiving, enum step step);
+
 /* Reads what is there without blocking; completes the record when the stream has ended. Returns true then. */
 bool receiving_continue(struct receiving *receiving);
 

@@ -18,9 +18,9 @@
 #include "workload.h"
 
 void
-record_write_build(struct json *json)
+record_write_head(struct json *json, const char *schema)
 {
-    json_text(json, "schema", "tinygram/1");
+    json_text(json, "schema", schema);
     json_text(json, "version", TINYGRAM_VERSION);
     json_open_object(json, "build");
     json_text(json, "compiler", TINYGRAM_COMPILER);
@@ -28,8 +28,14 @@ record_write_build(struct json *json)
     json_close_object(json);
 }
 
-static void
-write_command(struct json *json, const struct config *config)
+void
+record_write_build(struct json *json)
+{
+    record_write_head(json, "tinygram/1");
+}
+
+void
+record_write_command(struct json *json, const struct config *config)
 {
     json_open_array(json, "command");
     for (int i = 0; i < config->argc; i++)
@@ -37,8 +43,8 @@ write_command(struct json *json, const struct config *config)
     json_close_array(json);
 }
 
-static void
-write_started(struct json *json, const struct timespec *started)
+void
+record_write_started(struct json *json, const struct timespec *started)
 {
     struct tm utc;
     char stamp[40];
@@ -439,9 +445,9 @@ record_write(FILE *stream, const struct trial *trial, const struct result *resul
 
     json_open_object(&json, NULL);
     record_write_build(&json);
-    write_command(&json, trial->config);
+    record_write_command(&json, trial->config);
     json_text(&json, "role", trial->role);
-    write_started(&json, &trial->started);
+    record_write_started(&json, &trial->started);
     json_count(&json, "status", (uint64_t)trial->status);
     json_text(&json, "error", trial->status == STATUS_DONE ? NULL : trial->error);
     json_boolean(&json, "interrupted", trial->interrupted);

@@ -20,8 +20,11 @@ void record_write_events(FILE *stream, const struct trial *trial);
 /* Writes the latency distribution in the text format of HdrHistogram's percentile plots; values in us. */
 void record_write_hgrm(FILE *stream, const struct result *result);
 
-/* Writes {"schema","version","build"} members; also for `tinygram version --json`. */
+/* Members that other documents have too: "schema" (with that value), "version" and "build"; "command"; "started_at". */
 struct json;
-void record_write_build(struct json *json);
+void record_write_head(struct json *json, const char *schema);
+void record_write_build(struct json *json); /* schema "tinygram/1" */
+void record_write_command(struct json *json, const struct config *config);
+void record_write_started(struct json *json, const struct timespec *started);
 
 #endif

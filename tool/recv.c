@@ -123,6 +123,7 @@ session_ended(struct session *session)
                           .stream_bytes = session->hello.stream_bytes,
                           .verify = (int)session->hello.verify,
                           .same_clock = true,
+                          .worked_ns = MISSING,
                           .confirmed_ns = MISSING,
                           .connections = session->hello.connections};
     char peer[ENDPOINT_TEXT_BYTES];

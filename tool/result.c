@@ -97,7 +97,7 @@ cut_start(const struct trial *trial, struct result *result)
 
     result->start = unknown;
     result->rest = unknown;
-    if (trial->connections != 1 || trial->sender == NULL || !trial->same_clock || result->whole.elapsed_ns == MISSING ||
+    if (trial->connections != 1 || trial->sender == NULL || !trial->same_clock || trial->worked_ns != MISSING || result->whole.elapsed_ns == MISSING ||
         trial->receiver[0].events.capacity == 0)
         return;
     const struct event_log *log = &trial->receiver[0].events;
@@ -333,7 +333,8 @@ void
 result_of(const struct trial *trial, struct result *result)
 {
     *result = (struct result){.verified = -1};
-    result->whole = span_of(SUM(trial, receiver, bytes), elapsed(trial, 0, trial->connections));
+    uint64_t elapsed_ns = trial->worked_ns != MISSING ? trial->worked_ns : elapsed(trial, 0, trial->connections);
+    result->whole = span_of(SUM(trial, receiver, bytes), elapsed_ns);
     cut_start(trial, result);
     compare_content(trial, result);
     join_all(trial, result);

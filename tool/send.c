@@ -390,24 +390,8 @@ run(struct sender *sender, const struct endpoint *control)
 static void
 gather(struct sender *sender)
 {
-    for (uint64_t i = 0; sender->sending != NULL && i < sender->config->connections; i++) {
-        struct sending *sending = &sender->sending[i];
-        struct end *end = &sender->trial.sender[i];
-        end->known = sending->half.first_ns != 0 && sending->half.first_ns != MISSING;
-        end->half = sending->half;
-        end->events = sending->writes;
-        end->samples = sending->samples;
-        end->exchanges = sending->exchanges;
-        end->replies = sending->replies;
-        end->planned = sending->planned;
-        end->stamps = sending->stamps;
-        end->units = sending->units_done;
-        end->durations = sending->durations;
-        sending->exchanges = sending->replies = sending->planned = sending->stamps = (struct event_log){.capacity = 0};
-        sending->durations = NULL;
-        sending->writes = (struct event_log){.capacity = 0};
-        sending->samples = (struct event_log){.capacity = 0};
-    }
+    for (uint64_t i = 0; sender->sending != NULL && i < sender->config->connections; i++)
+        sending_account(&sender->sending[i], &sender->trial.sender[i]);
 }
 
 /* Writes the outcome where it was asked for. */
@@ -444,18 +428,10 @@ clean_up(struct sender *sender)
     for (uint64_t i = 0; i < sender->config->connections; i++) {
         if (sender->sending != NULL)
             sending_close(&sender->sending[i]);
-        for (int side = 0; side < 2; side++) {
-            struct end *ends = side == 0 ? sender->trial.sender : sender->trial.receiver;
-            if (ends == NULL)
-                continue;
-            event_log_free(&ends[i].events);
-            event_log_free(&ends[i].samples);
-            event_log_free(&ends[i].exchanges);
-            event_log_free(&ends[i].replies);
-            event_log_free(&ends[i].planned);
-            event_log_free(&ends[i].stamps);
-            free(ends[i].durations);
-        }
+        if (sender->trial.sender != NULL)
+            end_free(&sender->trial.sender[i]);
+        if (sender->trial.receiver != NULL)
+            end_free(&sender->trial.receiver[i]);
     }
     if (sender->control >= 0)
         close(sender->control);
@@ -506,6 +482,7 @@ begin(struct sender *sender, const struct config *config, const char *role)
                             .source_bytes = MISSING,
                             .stream_bytes = MISSING,
                             .verify = config->verify,
+                            .worked_ns = MISSING,
                             .confirmed_ns = MISSING,
                             .connections = config->connections,
                             .sender = calloc((size_t)config->connections, sizeof(struct end)),

@@ -17,6 +17,7 @@
 #include "source.h"
 #include "stamps.h"
 #include "tcpinfo.h"
+#include "trial.h"
 
 int
 sending_open(struct sending *sending, const struct endpoint *to)
@@ -86,6 +87,26 @@ sending_run(struct sending *sending)
     if (shutdown(sending->fd, SHUT_WR) != 0 && !interrupt_seen() && result == 0)
         result = err_system(errno, "cannot half-close the data connection");
     return result;
+}
+
+void
+sending_account(struct sending *sending, struct end *end)
+{
+    const struct event_log none = {.capacity = 0};
+
+    end->known = sending->half.first_ns != 0 && sending->half.first_ns != MISSING;
+    end->half = sending->half;
+    end->units = sending->units_done;
+    end->events = sending->writes;
+    end->samples = sending->samples;
+    end->exchanges = sending->exchanges;
+    end->replies = sending->replies;
+    end->planned = sending->planned;
+    end->stamps = sending->stamps;
+    end->durations = sending->durations;
+    sending->writes = sending->samples = sending->exchanges = sending->replies = none;
+    sending->planned = sending->stamps = none;
+    sending->durations = NULL;
 }
 
 void

@@ -66,6 +66,10 @@ int sending_open(struct sending *sending, const struct endpoint *to);
  * Returns 0, or -1 with an error. */
 int sending_run(struct sending *sending);
 
+/* Moves what is left of the sending into its end of a trial: half, logs and histogram. */
+struct end;
+void sending_account(struct sending *sending, struct end *end);
+
 /* Prepares the log of kernel timestamps, when they are asked for. Returns 0, or -1 with an error. */
 int sending_prepare_stamps(struct sending *sending);
 

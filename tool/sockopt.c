@@ -435,6 +435,16 @@ sockopt_cork(int fd, bool on)
 }
 
 int
+sockopt_push(int fd, bool nodelay)
+{
+    int on = 1, before = nodelay;
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &before, sizeof before) != 0)
+        return err_system(errno, "TCP_NODELAY was refused");
+    return 0;
+}
+
+int
 sockopt_quickack(int fd)
 {
     int on = 1;

@@ -105,6 +105,10 @@ bool sockopt_waiting(int fd, uint64_t *waiting_bytes, uint64_t *room_bytes);
 /* Sets or clears TCP_CORK in the middle of a pattern. Returns 0, or -1 with an error. */
 int sockopt_cork(int fd, bool on);
 
+/* Lets everything leave that Nagle's algorithm or a cork still holds, as the end of the stream would: TCP_NODELAY is
+ * set for a moment and then set to `nodelay`, as it was. Returns 0, or -1 with an error. */
+int sockopt_push(int fd, bool nodelay);
+
 /* Re-arms TCP_QUICKACK. Returns 0, or -1 with an error. */
 int sockopt_quickack(int fd);
 

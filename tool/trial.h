@@ -43,6 +43,7 @@ struct trial {
     uint64_t stream_bytes; /* announced for each connection; MISSING: as long as --duration lasted */
     int verify;            /* as resolved: full, sampled or off */
     bool same_clock;       /* the timestamps of both ends can be compared */
+    uint64_t worked_ns;    /* of an arm: all its slices together; MISSING: it worked in one stretch */
     uint64_t confirmed_ns; /* when the receiver's confirmation was there; MISSING without one */
 
     struct clock_bridge bridge[2]; /* CLOCK_REALTIME against CLOCK_MONOTONIC before and after */
@@ -51,6 +52,9 @@ struct trial {
     struct end *sender;   /* [connections], or NULL at a receiver */
     struct end *receiver; /* [connections] */
 };
+
+/* Frees what an end holds. */
+void end_free(struct end *end);
 
 /* Keeps this thread's error as the outcome, unless an earlier one is kept. */
 void trial_fail(struct trial *trial);
