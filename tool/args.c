@@ -344,7 +344,8 @@ parse_cpus(const char *text, void *field)
 }
 
 #define ARMS (COMMAND_SLICES | COMMAND_ARM)
-#define ENDS (COMMAND_SEND | COMMAND_PAIR | COMMAND_CLIFF | ARMS)
+#define PACED (COMMAND_SEND | COMMAND_PAIR | COMMAND_CLIFF) /* those that decide how long they work */
+#define ENDS (PACED | ARMS)
 #define SENDS (COMMAND_SEND | COMMAND_PAIR)
 #define SERVES (COMMAND_RECV | COMMAND_PAIR | COMMAND_CLIFF)
 #define TRIALS (COMMAND_RECV | COMMAND_SEND | COMMAND_PAIR | COMMAND_CLIFF)
@@ -354,9 +355,9 @@ const struct args_row args_table[] = {
     {"file", "PATH", "workload", NULL, ENDS, parse_word, FIELD(file), "Send this regular file."},
     {"bytes", "SIZE", "workload", NULL, ENDS, parse_size, FIELD(bytes),
      "Send SIZE pseudo-random bytes from memory instead of a file."},
-    {"repeat", "N", "workload", "1", ENDS, parse_repeat, FIELD(repeat),
+    {"repeat", "N", "workload", "1", PACED, parse_repeat, FIELD(repeat),
      "Send the file or the bytes N times on the connection, so that a small file can last."},
-    {"duration", "T", "workload", NULL, ENDS, parse_time, FIELD(duration_ns),
+    {"duration", "T", "workload", NULL, PACED, parse_time, FIELD(duration_ns),
      "Send the file or the bytes again and again, and stop (also in the middle) when T has passed."},
     {"write-size", "SIZE", "workload", "64K", ENDS, parse_write_size, FIELD(write_size),
      "Bytes handed to the kernel in one call: one chunk. The end of the file makes a shorter one."},
@@ -365,22 +366,22 @@ const struct args_row args_table[] = {
     {"send-with", "HOW", "workload", "write", ENDS, parse_send_with, FIELD(send_with),
      "The sending call: write, writev (two halves), sendmsg, sendfile, splice (through a pipe) or zerocopy "
      "(MSG_ZEROCOPY)."},
-    {"connections", "N", "workload", "1", ENDS, parse_connections, FIELD(connections),
+    {"connections", "N", "workload", "1", PACED, parse_connections, FIELD(connections),
      "Data connections that run side by side; each sends the whole workload."},
 
     {"pattern", "PATTERN", "workload", NULL, ENDS, parse_pattern, FIELD(pattern),
      "Exchange: the items of one exchange, joined by commas: wN writes N bytes, mN does with MSG_MORE, vN+N is one writev, "
      "c and u cork and uncork, pT pauses, rN is a reply of N bytes, q re-arms TCP_QUICKACK at the receiver before it "
      "reads; kN(...) around them keeps N exchanges outstanding."},
-    {"stream", "SIZE@RATE", "workload", NULL, ENDS, parse_stream, FIELD(stream_text),
+    {"stream", "SIZE@RATE", "workload", NULL, PACED, parse_stream, FIELD(stream_text),
      "Stream: messages of SIZE bytes, RATE a second, in an open loop; latency counts from the planned time as well."},
-    {"count", "N", "workload", NULL, ENDS, parse_exchanges, FIELD(pacing.count),
+    {"count", "N", "workload", NULL, PACED, parse_exchanges, FIELD(pacing.count),
      "Exchanges or messages (default: 1000 exchanges, unless --duration is given)."},
-    {"rate", "N", "workload", NULL, ENDS, parse_rate, FIELD(pacing.rate),
+    {"rate", "N", "workload", NULL, PACED, parse_rate, FIELD(pacing.rate),
      "Exchange: begin N exchanges a second instead of each when the last has ended."},
-    {"schedule", "HOW", "workload", "constant", ENDS, parse_schedule, FIELD(pacing),
+    {"schedule", "HOW", "workload", "constant", PACED, parse_schedule, FIELD(pacing),
      "How a rate is spread: constant, poisson (random gaps from --seed), or burst:N (N at once)."},
-    {"think", "T[-T]", "workload", NULL, ENDS, parse_think, FIELD(pacing),
+    {"think", "T[-T]", "workload", NULL, PACED, parse_think, FIELD(pacing),
      "Exchange: wait T, or a random time between two T, before each exchange; breaks the lock-step of a closed loop with "
      "the kernel's tick."},
 
@@ -729,19 +730,10 @@ check_cliff(const struct config *config)
     return 0;
 }
 
-/* What takes turns decides itself how long it works, on one connection, and sleeps while it is the other's turn. */
+/* An arm sleeps while it is the other's turn. */
 static int
 check_arm(const struct config *config)
 {
-    if (config->stream_text != NULL)
-        return err_set(STATUS_USAGE, "--stream cannot be compared in slices: it has a schedule of its own");
-    if (config->pacing.count != MISSING || config->duration_ns != MISSING || config->repeat != 1)
-        return err_set(STATUS_USAGE, "--count, --duration and --repeat: a comparison in slices decides itself how long "
-                                     "it works");
-    if (config->pacing.rate > 0 || config->pacing.think_max_ns > 0)
-        return err_set(STATUS_USAGE, "--rate and --think cannot be compared in slices: an arm must not wait in its turn");
-    if (config->connections != 1)
-        return err_set(STATUS_USAGE, "--connections: a comparison in slices uses one connection");
     if (config->wait == WAIT_SPIN)
         return err_set(STATUS_USAGE, "--wait spin: an arm that spins would disturb the other's turn");
     return 0;

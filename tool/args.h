@@ -43,8 +43,8 @@ extern const size_t args_count;
  * reference. Returns 0, or -1 with STATUS_USAGE: the option, its value, what is right, the nearest name. */
 int args_parse(enum command command, int argc, char **argv, struct config *config);
 
-/* Whether subcommand `command` has the option that `argument` ("--NAME" or "--NAME=VALUE") names, and whether it takes a
- * value. */
+/* Whether subcommand `command` has the option that `argument` ("--NAME" or "--NAME=VALUE") names, and whether it takes
+ * a value. */
 bool args_known(enum command command, const char *argument, bool *takes_value);
 
 /* The word of enum value `value` in option `name` ("write" for SEND_WRITE in "send-with"). */

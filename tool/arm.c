@@ -109,19 +109,17 @@ await_word(const struct arm *arm, uint64_t deadline_ns)
 static struct receive_plan
 plan_of(const struct config *config)
 {
-    return (struct receive_plan){.sink = {.stream_bytes = MISSING,
-                                          .read_size = config->read_size,
-                                          .connections = 1,
-                                          .verify = config->verify},
-                                 .requested = config->receiver,
-                                 .log = config->log,
-                                 .stamps = config->stamps,
-                                 .rearms = config->rearm_quickack,
-                                 .rcvbuf_late = config->rcvbuf_late,
-                                 .pattern = config->pattern,
-                                 .events_max = config->events_max,
-                                 .sample_every_ns = config->sample_every_ns,
-                                 .deadline_ns = clock_deadline_ns(config->timeout_ns)};
+    return (struct receive_plan){
+        .sink = {.stream_bytes = MISSING, .read_size = config->read_size, .connections = 1, .verify = config->verify},
+        .requested = config->receiver,
+        .log = config->log,
+        .stamps = config->stamps,
+        .rearms = config->rearm_quickack,
+        .rcvbuf_late = config->rcvbuf_late,
+        .pattern = config->pattern,
+        .events_max = config->events_max,
+        .sample_every_ns = config->sample_every_ns,
+        .deadline_ns = clock_deadline_ns(config->timeout_ns)};
 }
 
 static int
@@ -340,8 +338,8 @@ finish(struct arm *arm)
     if (receiving->failed_status != STATUS_DONE)
         return err_set((enum status)receiving->failed_status, "%s", receiving->failed_text);
     tcpinfo_read(sending->fd, &sending->half.info);
-    arm->receiver_end = (struct end){
-        .known = true, .half = receiving->half, .events = receiving->reads, .samples = receiving->samples};
+    arm->receiver_end =
+        (struct end){.known = true, .half = receiving->half, .events = receiving->reads, .samples = receiving->samples};
     if (arm->config.verify != VERIFY_OFF &&
         source_digest(&arm->source, sending->half.bytes, arm->config.verify == VERIFY_SAMPLED, &value) != 0)
         return -1;

@@ -42,7 +42,7 @@ add_words(struct rival *rival, size_t *used, const char *lead, const char *text)
     while (text != NULL && *(text += strspn(text, " ")) != '\0') {
         size_t length = strcspn(text, " ");
         char *word = rival->text + *used;
-        *used += (size_t)sprintf(word, "%s%.*s", lead, (int)length, text) + 1;
+        *used += (size_t)snprintf(word, rival->text_bytes - *used, "%s%.*s", lead, (int)length, text) + 1;
         if (add_word(rival, word) != 0)
             return -1;
         text += length;
@@ -101,7 +101,8 @@ rival_prepare(struct rival *rival, const struct config *config, enum side side)
     size_t used = 0;
 
     *rival = (struct rival){.name = side == SIDE_BASE ? "base" : "new", .process = -1, .channel = -1};
-    rival->text = calloc(1, room_for(plan) + sizeof cpus);
+    rival->text_bytes = room_for(plan) + sizeof cpus;
+    rival->text = calloc(1, rival->text_bytes);
     if (rival->text == NULL)
         return err_set(STATUS_REFUSED, "no memory for the command line of arm %s", rival->name);
     if (plan->program != NULL && strlen(plan->program) >= sizeof rival->program)

@@ -19,6 +19,7 @@ struct rival {
     char *word[RIVAL_WORDS + 1]; /* its command line, closed by NULL */
     int words;
     char *text; /* what the words made of settings and prefix lie in */
+    size_t text_bytes;
     pid_t process;
     int channel;    /* its standard input and output */
     char *document; /* its result, as it wrote it; NULL: none */

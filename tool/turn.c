@@ -10,7 +10,7 @@
 #include "interrupt.h"
 
 /* "TGTURN" and the version. */
-#define TURN_MAGIC (UINT64_C(0x544754555249) << 16 | TURN_VERSION)
+#define TURN_MAGIC (UINT64_C(0x54475455524e) << 16 | TURN_VERSION)
 
 /* As it travels: three numbers, then the text. */
 #define NUMBER_BYTES 8

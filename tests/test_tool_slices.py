@@ -1,0 +1,228 @@
+"""`tinygram slices`: two arms that take turns, and every way in which an arm can fail."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+
+from running import PROGRAM, SANITIZED, Running, fails, processes_of, run, says, sound, wait_until
+
+EXCHANGE = ("--pattern", "w64,r64")
+TRANSFER = ("--bytes", "16M", "--write-size", "16K")
+
+
+def slices(*arguments: object) -> dict[str, Any]:
+    """The document of an invocation that ends well."""
+    ended = run("slices", *arguments, "--json", "-")
+    assert ended.status == 0, ended.err
+    assert ended.err == ""
+    document = ended.document
+    assert document["schema"] == "tinygram-slices/1" and document["status"] == 0 and document["error"] is None
+    return document
+
+
+def value(document: dict[str, Any]) -> float:
+    """ln(new / base) of an invocation."""
+    measured = document["slices"]
+    return median(math.log(new / base) for base, new in zip(measured["base_ns"], measured["new_ns"]))
+
+
+@pytest.mark.parametrize("workload", [EXCHANGE, TRANSFER], ids=["exchange", "transfer"])
+@pytest.mark.parametrize("family", ["inet", "inet6", "unix"])
+def test_one_invocation(workload: Sequence[str], family: str) -> None:
+    """Both arms do the same work in as many slices, on one CPU, and each hands in a sound result of all of it."""
+    document = slices(*workload, "--family", family, "--slices", 40)
+    measured = document["slices"]
+    assert 12 <= measured["count"] <= 40
+    assert len(measured["base_ns"]) == len(measured["new_ns"]) == len(measured["new_first"]) == measured["count"]
+    assert min(measured["base_ns"] + measured["new_ns"]) > 0
+    assert document["placement"]["sender"] == document["placement"]["receiver"] is not None
+    accounts = []
+    for arm in ("base", "new"):
+        result = sound(document["arms"][arm]["document"])
+        assert result["role"] == "arm"
+        assert result["setting"]["placement"] == {"sender": [document["placement"]["sender"]],
+                                                  "receiver": [document["placement"]["receiver"]]}
+        assert result["result"]["elapsed_ns"] > sum(measured[f"{arm}_ns"])
+        accounts.append((result["result"]["bytes"], result["result"]["writes"]))
+    assert accounts[0] == accounts[1], "both arms had the same turns, so they did the same work"
+    unit = 1 if measured["work"] == "exchange" else measured["units"]
+    assert accounts[0][0] >= measured["units"] * measured["count"] * (64 if unit == 1 else 16384)
+
+
+def test_the_order_is_balanced_and_seeded() -> None:
+    """Either arm is first equally often; the seed decides when, and the units can be given."""
+    first = slices(*EXCHANGE, "--slices", 40, "--units", 3, "--seed", 7)["slices"]
+    again = slices(*EXCHANGE, "--slices", 40, "--units", 3, "--seed", 7)["slices"]
+    other = slices(*EXCHANGE, "--slices", 40, "--units", 3, "--seed", 8)["slices"]
+    assert first["units"] == 3 and first["count"] == 40
+    assert sum(first["new_first"]) == 20
+    assert all(sum(first["new_first"][block:block + 4]) == 2 for block in range(0, 40, 4))
+    assert first["new_first"] == again["new_first"] != other["new_first"]
+
+
+@pytest.mark.skipif(SANITIZED, reason="with sanitizers the machinery between the clock reads is no small part")
+@pytest.mark.parametrize("workload", [EXCHANGE, TRANSFER], ids=["exchange", "transfer"])
+def test_an_injected_slowdown_is_seen(workload: Sequence[str]) -> None:
+    """What makes every slice half as long again is found on its side, and as large as it is; its mirror likewise."""
+    slower = median(value(slices(*workload, "--new", "inject-spin=500", "--seed", seed)) for seed in range(5))
+    faster = median(value(slices(*workload, "--base", "inject-spin=500", "--seed", seed)) for seed in range(5))
+    assert 0.25 < slower < 0.6, slower
+    assert -0.6 < faster < -0.25, faster
+
+
+def test_settings_of_the_arms() -> None:
+    """Each arm has its own options, in effect and read back; a stall shows in the counters of the arm that has it."""
+    document = slices("--pattern", "w100,w400,r1", "--base", "nodelay=on", "--new", "nodelay=off sndbuf=65536")
+    base, new = (document["arms"][arm]["document"] for arm in ("base", "new"))
+    assert base["setting"]["effective"]["sender"]["end"]["nodelay"] is True
+    assert new["setting"]["effective"]["sender"]["end"]["nodelay"] is False
+    assert new["setting"]["effective"]["sender"]["end"]["sndbuf"] == 131072
+    assert base["result"]["stalls"]["by_mechanism"]["nagle_delayed_ack"] == 0
+    stalls = new["result"]["stalls"]["by_mechanism"]["nagle_delayed_ack"]
+    assert stalls >= document["slices"]["count"] * document["slices"]["units"] * 0.8
+    assert value(document) > math.log(10)
+
+
+@pytest.mark.parametrize("nodelay", ["on", "off"])
+def test_a_slice_of_a_transfer_ends_without_a_stall(nodelay: str) -> None:
+    """The tail of a slice is pushed out, whatever would hold it: no slice waits for a delayed ACK."""
+    measured = slices("--bytes", "1M", "--write-size", "1000", "--mss", "1460", "--nodelay", nodelay)["slices"]
+    assert median(measured["base_ns"]) < 20e6
+    cork = slices("--bytes", "1M", "--write-size", "1000", "--mss", "1460", "--cork", "on")["slices"]
+    assert median(cork["base_ns"]) < 20e6
+
+
+def test_program_and_prefix(tmp_path: Path) -> None:
+    """An arm can be another build and can run in another environment; both are told."""
+    other = tmp_path / "other build"
+    os.symlink(PROGRAM, other)
+    spy = tmp_path / "spy"
+    spy.write_text('#!/bin/sh\necho "$@" > "$0.saw"\nexec "$@"\n', encoding="utf-8")
+    spy.chmod(spy.stat().st_mode | stat.S_IXUSR)
+    document = slices(*EXCHANGE, "--slices", 12, "--new-program", other, "--new-prefix", f"env A=B {spy}")
+    arms = document["arms"]
+    assert arms["base"]["program"] == str(PROGRAM.resolve()) and arms["base"]["prefix"] is None
+    assert arms["new"]["program"] == str(other)
+    assert arms["new"]["command"][:5] == ["env", "A=B", str(spy), str(other), "arm"]
+    assert (tmp_path / "spy.saw").read_text(encoding="utf-8").startswith(f"{other} arm --pattern w64,r64")
+
+
+def script(tmp_path: Path, text: str) -> Path:
+    """A program that stands in for an arm."""
+    path = tmp_path / "stand-in"
+    path.write_text("#!/bin/sh\n" + text, encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("exit 0\n", ("arm new", "it ended")),
+    ("echo TGTURNipseturvy; exec cat\n", ("arm new", "another version")),
+    ("echo rubbish that is long enough; exec cat\n", ("arm new", "no turn")),
+    ("printf 'TGTURN\\000\\001'; exit 0\n", ("arm new", "ended")),
+    (f"{PROGRAM} \"$@\" & kill -9 $!; wait\n", ("arm new", "ended")),
+])
+def test_arms_that_fail(tmp_path: Path, text: str, words: Sequence[str]) -> None:
+    """Each way in which an arm can fail has its sentence, with the arm's name, and leaves nothing running."""
+    fails(4, *words, arguments=("slices", *EXCHANGE, "--new-program", script(tmp_path, text)))
+
+
+def test_an_arm_that_dies_in_its_turn(tmp_path: Path) -> None:
+    """An arm that is killed while it works is told, and so is the document's error."""
+    out = tmp_path / "out.json"
+    with Running(("slices", "--pattern", "w100,w400,r1", "--new", "nodelay=off", "--json", out)) as running:
+        arms: list[int] = []
+
+        def both() -> bool:
+            arms[:] = [process for process in children(running.pid) if len(children(process)) == 1]
+            return len(arms) == 2
+
+        wait_until(both, "both arms to have their receivers")
+        os.kill(arms[0], signal.SIGKILL)
+        ended = running.wait()
+    says(ended, 4, "arm", "ended")
+    document = json.loads(out.read_text(encoding="utf-8"))
+    assert document["status"] == 4 and "ended" in document["error"]
+    assert document["arms"]["base"]["document"] is None
+
+
+def children(process: int) -> list[int]:
+    """The children of a process."""
+    try:
+        return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def test_the_document_is_partial_after_a_signal(tmp_path: Path) -> None:
+    """A signal ends an invocation in order: what was measured is kept, and no arm is left."""
+    out = tmp_path / "out.json"
+    with Running(("slices", "--pattern", "w100,w400,r1", "--json", out)) as running:
+        wait_until(lambda: len(children(running.pid)) == 2, "both arms to be there")
+        running.kill(signal.SIGINT)
+        says(running.wait(), 130, "interrupted")
+    document = json.loads(out.read_text(encoding="utf-8"))
+    assert document["status"] == 130
+
+
+def test_arms_end_with_whoever_compares() -> None:
+    """No arm outlives a comparison that was killed."""
+    with Running(("slices", "--pattern", "w100,w400,r1")) as running:
+        wait_until(lambda: len(children(running.pid)) == 2, "both arms to be there")
+        running.kill(signal.SIGKILL)
+        running.process.wait()
+        wait_until(lambda: not processes_of(running.pid), "the arms to end")
+
+
+@pytest.mark.parametrize(("arguments", "status", "words"), [
+    (("--new", "nodelya=on"), 2, ("--new", "--nodelay")),
+    (("--base", "nodelay=perhaps"), 2, ("--base", "--nodelay", "perhaps")),
+    (("--base", "json=x"), 2, ("--base", "--json")),
+    (("--new", "congestion=nonesuch"), 3, ("arm new", "nonesuch")),
+    (("--new-program", "/nonexistent/tinygram"), 3, ("arm new", "/nonexistent/tinygram")),
+    (("--new-prefix", "no-such-command"), 3, ("arm new", "no-such-command")),
+    (("--cpus", "0,1000"), 3, ("pin", "1000")),
+    (("--cpus", "1000,0"), 3, ("pin", "1000")),
+    (("--count", "5"), 2, ("--count",)),
+    (("--duration", "1s"), 2, ("--duration",)),
+    (("--rate", "100"), 2, ("--rate",)),
+    (("--connections", "2"), 2, ("--connections",)),
+    (("--wait", "spin"), 2, ("--wait spin",)),
+    (("--slices", "0"), 2, ("--slices",)),
+    (("--units", "0"), 2, ("--units",)),
+    (("--slice-time", "0"), 2, ("--slice-time",)),
+    (("--inject-spin", "-1"), 2, ("--inject-spin",)),
+    (("--json", "/nonexistent/x.json"), 3, ("--json", "/nonexistent/x.json")),
+])
+def test_refused(arguments: Sequence[str], status: int, words: Sequence[str]) -> None:
+    """What cannot be compared is refused with the option and the reason."""
+    fails(status, *words, arguments=("slices", *EXCHANGE, *arguments))
+
+
+def test_streams_cannot_be_compared_in_slices() -> None:
+    """A stream has a schedule of its own."""
+    fails(2, "--stream", arguments=("slices", "--stream", "64@100"))
+
+
+def test_hidden_from_ordinary_help() -> None:
+    """What is there to prove the gate, and what only `slices` starts, is in no help."""
+    text = run("help").out + run("help", "--markdown").out + run("help", "--man").out
+    assert "inject-spin" not in text
+    assert "tinygram arm" not in text
+    assert "tinygram slices" in text
+    fails(2, "--inject-spin", arguments=("pair", *EXCHANGE, "--inject-spin", "50"))
+
+
+def test_the_protocol_is_announced() -> None:
+    """Whoever compares builds can ask whether one takes turns."""
+    assert json.loads(run("version", "--json").out)["turns"] == 1
