@@ -279,7 +279,8 @@ DOCUMENT: Final = _object("document", "One trial of tinygram: what was asked for
         _text("compiler", "compiler and its version"), _text("flags", "compiler flags")]),
     _array("command", "the command line, one item an argument", _text("argument", "one argument", nullable=False),
            nullable=False),
-    _text("role", "which end wrote this document; an arm is a pair that takes turns with another", "pair", "send", "recv", "arm"),
+    _text("role", "which end wrote this document; an arm is a pair that takes turns with another", "pair", "send",
+          "recv", "arm"),
     _text("started_at", "start of the trial, UTC, ISO 8601"),
     Field("status", "integer", "exit status: 0 done, 2 usage, 3 the system refused, 4 the transfer failed, "
           "5 a limit was passed, 130 interrupted", nullable=False, choices=STATUSES),

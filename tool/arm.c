@@ -83,8 +83,8 @@ receive(const struct arm *arm, int word)
     receiving_complete(receiving, step);
 }
 
-/* Waits for the receiver's word. Returns it, or 0 with an error. */
-static char
+/* Waits for the receiver's word. Returns 0, or -1 with an error. */
+static int
 await_word(const struct arm *arm, uint64_t deadline_ns)
 {
     struct pollfd wait = {.fd = arm->word, .events = POLLIN};
@@ -93,17 +93,15 @@ await_word(const struct arm *arm, uint64_t deadline_ns)
 
     while (poll(&wait, 1, clock_poll_ms(deadline_ns)) <= 0) {
         if (interrupt_seen())
-            return err_set(STATUS_INTERRUPTED, "interrupted by a signal"), '\0';
+            return err_set(STATUS_INTERRUPTED, "interrupted by a signal");
         if (clock_now_ns() >= deadline_ns)
-            return err_set(STATUS_FAILED, "receiver: it did not read what was sent in time"), '\0';
+            return err_set(STATUS_FAILED, "receiver: it did not read what was sent in time");
     }
     if (recv(arm->word, &word, 1, 0) == 1 && word != '0')
-        return word;
+        return 0;
     if (receiving->failed_status != STATUS_DONE)
-        err_set((enum status)receiving->failed_status, "%s", receiving->failed_text);
-    else
-        err_set(STATUS_FAILED, "receiver: it ended too early");
-    return '\0';
+        return err_set((enum status)receiving->failed_status, "%s", receiving->failed_text);
+    return err_set(STATUS_FAILED, "receiver: it ended too early");
 }
 
 static struct receive_plan
@@ -206,7 +204,7 @@ prepare(struct arm *arm)
         return -1;
     if (connect_ends(arm) != 0 || start_receiver(arm) != 0)
         return -1;
-    if (await_word(arm, clock_deadline_ns(START_LIMIT_NS)) == '\0')
+    if (await_word(arm, clock_deadline_ns(START_LIMIT_NS)) != 0)
         return -1;
     arm->sending.half.cpu_ns = 0;
     arm->trial.bridge[0] = clock_bridge_read();
@@ -237,9 +235,7 @@ settle(struct arm *arm)
     /* Either it has read so far and nobody speaks of it any more, or its word comes. */
     if (atomic_load(&common->read_bytes) >= mark && atomic_compare_exchange_strong(&common->mark, &mark, NO_MARK))
         return 0;
-    return await_word(arm, clock_earlier_ns(arm->sending.deadline_ns, clock_deadline_ns(PROGRESS_LIMIT_NS))) != '\0'
-               ? 0
-               : -1;
+    return await_word(arm, clock_earlier_ns(arm->sending.deadline_ns, clock_deadline_ns(PROGRESS_LIMIT_NS)));
 }
 
 /* A slowdown of known size, so that a comparison can be put to the proof: the slice that began at `begin_ns` becomes

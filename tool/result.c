@@ -97,8 +97,8 @@ cut_start(const struct trial *trial, struct result *result)
 
     result->start = unknown;
     result->rest = unknown;
-    if (trial->connections != 1 || trial->sender == NULL || !trial->same_clock || trial->worked_ns != MISSING || result->whole.elapsed_ns == MISSING ||
-        trial->receiver[0].events.capacity == 0)
+    if (trial->connections != 1 || trial->sender == NULL || !trial->same_clock || trial->worked_ns != MISSING ||
+        result->whole.elapsed_ns == MISSING || trial->receiver[0].events.capacity == 0)
         return;
     const struct event_log *log = &trial->receiver[0].events;
     const struct read_event *reads = log->entry;

@@ -107,10 +107,9 @@ rival_prepare(struct rival *rival, const struct config *config, enum side side)
         return err_set(STATUS_REFUSED, "no memory for the command line of arm %s", rival->name);
     if (plan->program != NULL && strlen(plan->program) >= sizeof rival->program)
         return err_set(STATUS_USAGE, "--%s-program: the name is too long", rival->name);
-    ssize_t length = 0;
     if (plan->program != NULL)
         memcpy(rival->program, plan->program, strlen(plan->program) + 1);
-    else if ((length = readlink("/proc/self/exe", rival->program, sizeof rival->program - 1)) < 0)
+    else if (readlink("/proc/self/exe", rival->program, sizeof rival->program - 1) < 0)
         return err_system(errno, "cannot find this program itself in /proc");
     if (add_words(rival, &used, "", plan->prefix) != 0 || add_word(rival, rival->program) != 0)
         return -1;

@@ -110,9 +110,8 @@ shuffle_order(struct slices *slices)
 {
     for (uint64_t block = 0; block < slices->count; block += BLOCK_PAIRS) {
         unsigned char order[BLOCK_PAIRS];
-        unsigned char first = random_next(&slices->random) >> 63;
         for (unsigned i = 0; i < BLOCK_PAIRS; i++)
-            order[i] = (i + first) % 2;
+            order[i] = i % 2 != 0;
         for (unsigned i = BLOCK_PAIRS - 1; i > 0; i--) {
             unsigned other = (unsigned)(random_unit(&slices->random) * (i + 1));
             unsigned char kept = order[i];
@@ -339,7 +338,8 @@ slices_main(const struct config *config)
     if (slices.json.stream != NULL) {
         write_document(slices.json.stream, &slices);
         if (outfile_commit(&slices.json) != 0)
-            status = err_context("--json"), status = err_status();
+            err_context("--json");
+        status = err_status();
     } else if (status == STATUS_DONE) {
         show(&slices);
         outfile_flush_stdout();

@@ -13,23 +13,23 @@
 #define TURN_MAGIC (UINT64_C(0x54475455524e) << 16 | TURN_VERSION)
 
 /* As it travels: three numbers, then the text. */
-#define NUMBER_BYTES 8
+#define NUMBER_BYTES ((size_t)8)
 #define TEXT_AT (3 * NUMBER_BYTES)
 #define FRAME_BYTES (TEXT_AT + ERR_TEXT_BYTES)
 
 static void
-put_number(unsigned char *frame, int index, uint64_t number)
+put_number(unsigned char *frame, size_t index, uint64_t number)
 {
-    for (int i = NUMBER_BYTES - 1; i >= 0; i--, number >>= 8)
-        frame[index * NUMBER_BYTES + i] = (unsigned char)number;
+    for (size_t i = NUMBER_BYTES; i > 0; i--, number >>= 8)
+        frame[index * NUMBER_BYTES + i - 1] = (unsigned char)number;
 }
 
 static uint64_t
-get_number(const unsigned char *frame, int index)
+get_number(const unsigned char *frame, size_t index)
 {
     uint64_t number = 0;
 
-    for (int i = 0; i < NUMBER_BYTES; i++)
+    for (size_t i = 0; i < NUMBER_BYTES; i++)
         number = number << 8 | frame[index * NUMBER_BYTES + i];
     return number;
 }
