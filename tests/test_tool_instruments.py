@@ -11,7 +11,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,8 +30,13 @@ ADDRESS = "127.84.71.77"
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One TCP packet of a capture: a segment, or several of them that the kernel had not cut yet."""
+    """One TCP packet of a capture: a segment, or several of them that the kernel had not cut yet.
 
+    time_ns: CLOCK_REALTIME, when it was handed to lo. acknowledged: the number of the next byte that is expected.
+    """
+
+    time_ns: int
+    acknowledged: int
     source: int
     target: int
     sequence: int
@@ -47,9 +52,10 @@ def read_capture(path: Path) -> list[Packet]:
         return []
     order = "<" if data[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
     assert struct.unpack_from(order + "I", data, 20)[0] == 1, "no Ethernet headers"
+    unit_ns = 1 if data[:4] in (b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d") else 1000
     packets, at = [], 24
     while at + 16 <= len(data):
-        kept = struct.unpack_from(order + "I", data, at + 8)[0]
+        seconds, part, kept = struct.unpack_from(order + "III", data, at)
         frame = data[at + 16:at + 16 + kept]
         at += 16 + kept
         if len(frame) < kept:
@@ -57,9 +63,10 @@ def read_capture(path: Path) -> list[Packet]:
         ip = frame[14:]
         header = (ip[0] & 15) * 4
         tcp = ip[header:]
-        source, target, sequence = struct.unpack_from(">HHI", tcp)
+        source, target, sequence, acknowledged = struct.unpack_from(">HHII", tcp)
         length = struct.unpack_from(">H", ip, 2)[0] - header - (tcp[12] >> 4) * 4
-        packets.append(Packet(source, target, sequence, length, bool(tcp[13] & 2), bool(tcp[13] & 1)))
+        packets.append(Packet(seconds * 10**9 + part * unit_ns, acknowledged, source, target, sequence, length,
+                              bool(tcp[13] & 2), bool(tcp[13] & 1)))
     return packets
 
 
@@ -95,8 +102,8 @@ def capture(path: Path) -> Iterator[None]:
     tcpdump = find("tcpdump")
     if tcpdump is None or os.geteuid() != 0:
         pytest.skip("capturing needs root and tcpdump")
-    command = (tcpdump, "-i", "lo", "-n", "-s", "128", "-B", "32768", "--immediate-mode", "-U", "-Z", "root",
-               "-w", path, f"tcp and host {ADDRESS}")
+    command = (tcpdump, "-i", "lo", "-n", "-s", "128", "--time-stamp-precision=nano", "-B", "32768",
+               "--immediate-mode", "-U", "-Z", "root", "-w", path, f"tcp and host {ADDRESS}")
     with Running((), program=command) as running:
         wait_until(lambda: "listening on" in running.err or running.process.poll() is not None, "tcpdump to listen")
         if running.process.poll() is not None:
@@ -131,6 +138,90 @@ def test_bytes_and_segments_against_tcpdump(connections: int, options: tuple[str
     assert sum(found) == document["result"]["data_segments"]
     assert sum(packet.length for flow in data_flows() for packet in flow.packets) >= document["result"]["bytes"]
     assert max(packet.length for flow in data_flows() for packet in flow.packets) > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanges:
+    """Some exchanges of 100 and 400 bytes: the document, the two directions of the capture, and the event log.
+
+    events: by kind and offset, beginning and end in ns of CLOCK_REALTIME.
+    """
+
+    document: Document
+    requests: list[Packet]
+    replies: list[Packet]
+    events: dict[str, dict[int, tuple[int, int]]]
+
+
+def captured_exchanges(count: int, options: Sequence[str], folder: Path) -> Exchanges:
+    """Exchanges under tcpdump, with the kernel's timestamps."""
+    path, log = folder / "lo.pcap", folder / "events.tsv"
+    with capture(path), Receiver("--listen", ADDRESS, "--once") as receiver:
+        ended = run("send", *receiver.address, "--pattern", "w100,w400,r1", "--count", count, "--stamps", "on",
+                    "--events", log, "--json", "-", *options)
+        assert ended.status == 0, ended.err
+        receiver.wait()
+
+        def data_flow() -> tuple[int, int] | None:
+            return next((ports for ports, flow in flows_of(path).items() if flow.bytes == 500 * count), None)
+
+        wait_until(lambda: data_flow() is not None, "the last segment to be captured", 15)
+    ports = data_flow()
+    assert ports is not None
+    lines = log.read_text(encoding="utf-8").splitlines()
+    begun = re.search(r"first write: (\d+)\.(\d{9}) s of CLOCK_REALTIME", "\n".join(lines[:10]))
+    assert begun is not None
+    begin_ns = int(begun[1]) * 10**9 + int(begun[2])
+    events: dict[str, dict[int, tuple[int, int]]] = {}
+    for line in lines:
+        columns = line.split("\t")
+        if line[:1] != "#" and columns[3] != "time_ns":
+            times = (int(columns[3]), int(columns[4] or columns[3]))
+            events.setdefault(columns[2], {})[int(columns[5])] = (begin_ns + times[0], begin_ns + times[1])
+    flows = flows_of(path)
+    return Exchanges(sound(ended.document), [packet for packet in flows[ports].packets if packet.length > 0],
+                     flows[ports[1], ports[0]].packets, events)
+
+
+CLOSE_NS = 100_000
+
+
+def nearly_all(distances_ns: Sequence[int]) -> bool:
+    """At least 95 in 100 are within 100 us. A machine may take the CPU away between two clock readings."""
+    return sum(abs(distance) <= CLOSE_NS for distance in distances_ns) >= 0.95 * len(distances_ns)
+
+
+@pytest.mark.parametrize("nodelay", ["off", "on"])
+def test_segments_and_send_times_against_tcpdump(nodelay: str, tmp_path: Path) -> None:
+    """Number and sizes of the segments are those of the capture, and each left when the stamps say."""
+    count = 30
+    made = captured_exchanges(count, ["--nodelay", nodelay], tmp_path)
+    assert len(made.requests) == made.document["result"]["data_segments"] == 2 * count
+    assert [packet.length for packet in made.requests] == [100, 400] * count
+    ends = [packet.sequence + packet.length - made.requests[0].sequence for packet in made.requests]
+    for kind in ("sched", "device"):
+        assert sorted(made.events[kind]) == ends
+        assert nearly_all([packet.time_ns - made.events[kind][end][0]
+                           for packet, end in zip(made.requests, ends, strict=True)]), kind
+
+
+def test_the_hold_is_the_time_until_the_ack_of_the_capture(tmp_path: Path) -> None:
+    """Nagle holds the second write until the ACK of the first comes, which the capture sees as well."""
+    count = 30
+    made = captured_exchanges(count, ["--nodelay", "off"], tmp_path)
+    first = made.requests[0].sequence
+    distances, held = [], 0
+    for number in range(1, count):
+        end = 500 * (number + 1)
+        acknowledged = next(packet.time_ns for packet in made.replies
+                            if (packet.acknowledged - first) % 2**32 >= end - 400)
+        written = made.events["write"][end][1]
+        hold = made.events["sched"][end][0] - written
+        held += hold > 30_000_000
+        distances.append(acknowledged - written - hold)
+    assert held >= 0.9 * (count - 1)
+    assert nearly_all(distances), distances
+    assert made.document["result"]["stalls"]["by_mechanism"]["nagle_delayed_ack"] >= 0.9 * (count - 1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

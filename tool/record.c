@@ -563,8 +563,12 @@ record_write_events(FILE *stream, const struct trial *trial)
             "# write: time_ns before and end_ns after the sending call; read and tcp_info: time_ns after the call\n"
             "# exchange: its beginning and end, offset_bytes is its number, from 1\n"
             "# sched, device, ack: the kernel's stamps of the byte before offset_bytes at the sender; arrive: at the "
-            "receiver\n"
-            "end\tconnection\tkind\ttime_ns\tend_ns\toffset_bytes");
+            "receiver\n");
+    uint64_t ahead_ns = begin_ns - split_convert(trial, begin_ns);
+    if (begin_ns != MISSING && ahead_ns != 0) /* so that a capture can be laid beside it */
+        fprintf(stream, "# first write: %" PRIu64 ".%09" PRIu64 " s of CLOCK_REALTIME\n",
+                (begin_ns + ahead_ns) / NS_PER_S, (begin_ns + ahead_ns) % NS_PER_S);
+    fputs("end\tconnection\tkind\ttime_ns\tend_ns\toffset_bytes", stream);
     for (int field = 0; samples && field < tcpinfo_count(); field++)
         fprintf(stream, "\t%s", tcpinfo_name(field));
     fputc('\n', stream);
