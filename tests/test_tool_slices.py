@@ -6,7 +6,9 @@ import json
 import math
 import os
 import signal
+import socket
 import stat
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -207,6 +209,51 @@ def test_arms_end_with_whoever_compares() -> None:
 def test_refused(arguments: Sequence[str], status: int, words: Sequence[str]) -> None:
     """What cannot be compared is refused with the option and the reason."""
     fails(status, *words, arguments=("slices", *EXCHANGE, *arguments))
+
+
+def answer(listener: socket.socket) -> None:
+    """A foreign server: reads requests of 500 bytes and answers each with one, on one connection after the other."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            while request := connection.recv(500, socket.MSG_WAITALL):
+                if len(request) == 500:
+                    connection.sendall(b"x")
+
+
+def test_a_foreign_server_behind_a_pattern() -> None:
+    """The other end can be a server of somebody else's: what is ours to know is told, the rest is null."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for _ in range(2):  # each arm is answered by a thread of its own
+            threading.Thread(target=answer, args=(listener,), daemon=True).start()
+        document = slices("--pattern", "w100,w400,r1", "--nodelay", "on", "--slices", 12, "--connect",
+                          listener.getsockname()[1])
+    for arm in ("base", "new"):
+        account = sound(document["arms"][arm]["document"])
+        assert account["result"]["reply_bytes"] >= 12 * document["slices"]["units"]
+        assert account["result"]["writes"] == 2 * account["result"]["reply_bytes"]
+        assert account["result"]["reads"] is None and account["result"]["verified"] is None
+        assert account["tcp_info"]["receiver"] is None
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("--bytes", "1M", "--connect", "9"), ("--connect", "--pattern")),
+    ((*EXCHANGE, "--family", "unix", "--connect", "9"), ("--connect", "unix")),
+    ((*EXCHANGE, "--connect", "70000"), ("--connect", "65535")),
+])
+def test_foreign_servers_that_cannot_be(arguments: Sequence[str], words: Sequence[str]) -> None:
+    """A foreign server answers a pattern at a port."""
+    fails(2, *words, arguments=("slices", *arguments))
+
+
+def test_a_foreign_server_that_is_not_there() -> None:
+    """A server is waited for, and then named."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        fails(3, "--connect", "refused", arguments=("slices", *EXCHANGE, "--connect", bound.getsockname()[1]))
 
 
 def test_streams_cannot_be_compared_in_slices() -> None:

@@ -467,6 +467,10 @@ const struct args_row args_table[] = {
     {"units", "N", "comparison", NULL, COMMAND_SLICES, parse_exchanges, FIELD(slices.units),
      "Exchanges or chunks of a slice; found from --slice-time unless given."},
 
+    {"connect", "PORT", "comparison", NULL, ARMS, parse_port, FIELD(slices.connect),
+     "The other end is a server of yours at this port of loopback, that answers --pattern: it reads the request and "
+     "writes the reply. Give each arm its own: --base connect=4001 --new connect=4002."},
+
     /* In no help: it is there to prove that a slowdown is found. */
     {"inject-spin", "PERMILLE", "proof", "0", ARMS, parse_permille, FIELD(inject_permille),
      "Make every slice longer by so many thousandths."},
@@ -734,6 +738,11 @@ check_cliff(const struct config *config)
 static int
 check_arm(const struct config *config)
 {
+    if (config->slices.connect != 0 && config->pattern_text == NULL)
+        return err_set(STATUS_USAGE, "--connect: a foreign server answers a --pattern; it cannot tell when it has read "
+                                     "all of a transfer");
+    if (config->slices.connect != 0 && config->family == AF_UNIX)
+        return err_set(STATUS_USAGE, "--connect takes a port of loopback, and family unix has no ports");
     if (config->wait == WAIT_SPIN)
         return err_set(STATUS_USAGE, "--wait spin: an arm that spins would disturb the other's turn");
     return 0;

@@ -186,6 +186,25 @@ start_receiver(struct arm *arm)
     return 0;
 }
 
+/* The other end is a foreign server: it may have been started a moment ago, and is tried until it listens. */
+static int
+connect_to_server(struct arm *arm)
+{
+    const struct timespec moment = {.tv_nsec = 2000000};
+    uint64_t deadline_ns = clock_deadline_ns(START_LIMIT_NS);
+    struct endpoint at;
+
+    if (net_resolve(NULL, (uint16_t)arm->config.slices.connect, arm->config.family, &at) != 0)
+        return -1;
+    while (sending_open(&arm->sending, &at) != 0) {
+        if (clock_now_ns() >= deadline_ns || interrupt_seen() || arm->sending.fd >= 0)
+            return err_context("--connect");
+        err_clear();
+        nanosleep(&moment, NULL); /* nobody listens yet */
+    }
+    return 0;
+}
+
 /* Both ends connected, options in effect, each where it should run. */
 static int
 prepare(struct arm *arm)
@@ -202,9 +221,11 @@ prepare(struct arm *arm)
     arm->sending.deadline_ns = clock_deadline_ns(config->timeout_ns);
     if (cpu_schedule((enum sched)config->sched, "arm") != 0 || cpu_pin(config->cpus.sender, "sender") != 0)
         return -1;
-    if (connect_ends(arm) != 0 || start_receiver(arm) != 0)
-        return -1;
-    if (await_word(arm, clock_deadline_ns(START_LIMIT_NS)) != 0)
+    if (config->slices.connect != 0) {
+        if (connect_to_server(arm) != 0)
+            return -1;
+    } else if (connect_ends(arm) != 0 || start_receiver(arm) != 0 ||
+               await_word(arm, clock_deadline_ns(START_LIMIT_NS)) != 0)
         return -1;
     arm->sending.half.cpu_ns = 0;
     arm->trial.bridge[0] = clock_bridge_read();
@@ -311,15 +332,32 @@ judge(const struct arm *arm)
     return 0;
 }
 
+/* Waits for the receiver's end and takes its account. */
+static int
+take_receiver(struct arm *arm)
+{
+    const struct receiving *receiving = &arm->common->receiving;
+    uint64_t deadline_ns = clock_deadline_ns(END_LIMIT_NS);
+    struct pollfd wait = {.fd = arm->word, .events = POLLIN};
+
+    while (poll(&wait, 1, clock_poll_ms(deadline_ns)) <= 0 && clock_now_ns() < deadline_ns)
+        ;
+    if (wait.revents == 0)
+        return err_set(STATUS_FAILED, "receiver: it did not end in time");
+    if (receiving->failed_status != STATUS_DONE)
+        return err_set((enum status)receiving->failed_status, "%s", receiving->failed_text);
+    arm->receiver_end =
+        (struct end){.known = true, .half = receiving->half, .events = receiving->reads, .samples = receiving->samples};
+    return 0;
+}
+
 /* Ends the connection and moves both ends' accounts into the trial. */
 static int
 finish(struct arm *arm)
 {
     struct sending *sending = &arm->sending;
-    struct receiving *receiving = &arm->common->receiving;
     struct digest_value value = {.checked_bytes = MISSING};
-    uint64_t deadline_ns = clock_deadline_ns(END_LIMIT_NS);
-    struct pollfd wait = {.fd = arm->word, .events = POLLIN};
+    bool foreign = arm->config.slices.connect != 0;
 
     arm->trial.bridge[1] = clock_bridge_read();
     if (sending->workload->send_finish(sending) != 0)
@@ -327,22 +365,16 @@ finish(struct arm *arm)
     sockopt_read(sending->fd, &sending->half.end);
     if (shutdown(sending->fd, SHUT_WR) != 0)
         return err_system(errno, "cannot half-close the data connection");
-    while (poll(&wait, 1, clock_poll_ms(deadline_ns)) <= 0 && clock_now_ns() < deadline_ns)
-        ;
-    if (wait.revents == 0)
-        return err_set(STATUS_FAILED, "receiver: it did not end in time");
-    if (receiving->failed_status != STATUS_DONE)
-        return err_set((enum status)receiving->failed_status, "%s", receiving->failed_text);
+    if (!foreign && take_receiver(arm) != 0)
+        return -1;
     tcpinfo_read(sending->fd, &sending->half.info);
-    arm->receiver_end =
-        (struct end){.known = true, .half = receiving->half, .events = receiving->reads, .samples = receiving->samples};
     if (arm->config.verify != VERIFY_OFF &&
         source_digest(&arm->source, sending->half.bytes, arm->config.verify == VERIFY_SAMPLED, &value) != 0)
         return -1;
     sending->half.digest_high = value.high;
     sending->half.digest_low = value.low;
     sending->half.checked_bytes = value.checked_bytes;
-    return judge(arm) != 0 ? -1 : source_check(&arm->source);
+    return !foreign && judge(arm) != 0 ? -1 : source_check(&arm->source);
 }
 
 /* Writes the result document of all slices. */

@@ -72,6 +72,7 @@ struct slice_plan {
     uint64_t count;    /* pairs of slices */
     uint64_t slice_ns; /* that one should last about */
     uint64_t units;    /* exchanges or chunks a slice; MISSING: as many as fit */
+    uint64_t connect;  /* port of a foreign server on loopback; 0: a receiver of our own */
 };
 
 struct config {
