@@ -207,6 +207,10 @@ def _balanced(text: str) -> list[str]:
     return textwrap.wrap(text, next(widths, CAPTION_WIDTH) if lines > 1 else CAPTION_WIDTH)
 
 
+# What would end a cell: a tab, the end of a line, and for gnuplot a quotation mark.
+_UNFIT: Final = {9: " ", 10: " ", 13: " ", 34: "\u201d"}
+
+
 def write_table(path: Path, table: Table, heading: Mapping[str, str]) -> None:
     """Write `table` as TSV: `# key value` lines, one header row, empty cells for None, a blank line for an empty row.
 
@@ -215,7 +219,7 @@ def write_table(path: Path, table: Table, heading: Mapping[str, str]) -> None:
     def text(cell: Cell) -> str:
         if cell is None:
             return ""
-        return f"{cell:.9g}" if isinstance(cell, float) else str(cell).translate({9: " ", 10: " ", 13: " "})
+        return f"{cell:.9g}" if isinstance(cell, float) else str(cell).translate(_UNFIT)
     lines = [f"# {key} {value}" for key, value in heading.items()]
     lines.append("\t".join(table.columns))
     lines += ["\t".join(map(text, row)) for row in table.rows]

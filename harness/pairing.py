@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from harness import remedy, schema
 from harness.answer import joined, percent_text, time_text
+from harness.counters import COUNTERS
 from harness.panels import Measure, Point, Points, factor_text
 from harness.schema import MECHANISMS, Field
 from harness.stats import modes
@@ -32,24 +33,27 @@ Value = bool | int | str | None
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One timing of a workload. key: its name in files; inverse: a rate, of which more is faster."""
+    """One timing of a workload. key: its name in files; of: what a ratio of it is about; inverse: more is faster."""
 
     key: str
     measure: Measure
+    of: str
     inverse: bool = False
+
+
+def _latencies(*named: tuple[str, str]) -> tuple[Timing, ...]:
+    return tuple(Timing(key, Measure(f"{key}_s", title, "s"), title) for key, title in named)
 
 
 # The first of each workload is the one that the forest of ratios shows.
 TIMINGS: Final[Mapping[str, tuple[Timing, ...]]] = {
-    "transfer": (Timing("goodput", Measure("goodput_bytes_per_s", "goodput", "B/s"), inverse=True),
-                 Timing("latency_p50", Measure("latency_p50_s", "latency of a chunk, median", "s")),
-                 Timing("latency_p99", Measure("latency_p99_s", "latency of a chunk, 99 %", "s"))),
-    "exchange": (Timing("latency_p50", Measure("latency_p50_s", "latency, median", "s")),
-                 Timing("latency_p99", Measure("latency_p99_s", "latency, 99 %", "s"))),
-    "stream": (Timing("latency_p50", Measure("latency_p50_s", "latency, median", "s")),
-               Timing("latency_p99", Measure("latency_p99_s", "latency, 99 %", "s")),
-               Timing("latency_planned_p50", Measure("latency_planned_p50_s", "latency from the plan, median", "s")),
-               Timing("latency_planned_p99", Measure("latency_planned_p99_s", "latency from the plan, 99 %", "s"))),
+    "transfer": (Timing("goodput", Measure("goodput_bytes_per_s", "goodput", "B/s"), "time a byte", inverse=True),
+                 *_latencies(("latency_p50", "latency of a chunk, median"),
+                             ("latency_p99", "latency of a chunk, 99 %"))),
+    "exchange": _latencies(("latency_p50", "latency, median"), ("latency_p99", "latency, 99 %")),
+    "stream": _latencies(("latency_p50", "latency, median"), ("latency_p99", "latency, 99 %"),
+                         ("latency_planned_p50", "latency from the plan, median"),
+                         ("latency_planned_p99", "latency from the plan, 99 %")),
 }
 
 
@@ -253,7 +257,8 @@ def judge(cell: str, path: Sequence[str], field: Field, base: Sequence[Value], n
     """What the values of an exact field in the trials of one cell say. base and new: one value a trial, at least one.
 
     The two runs have changed it when they have no value in common and their ranges do not meet; where trials of one run
-    differ and the ranges meet, it varies, and nothing can be said.
+    differ and the ranges meet, it varies, and nothing can be said. A busy machine may add stalls, and take none away,
+    so of those the fewest count.
     """
     one, other = (tuple(sorted(set(side), key=lambda value: (value is None, str(type(value)), value)))
                   for side in (base, new))
@@ -261,8 +266,8 @@ def judge(cell: str, path: Sequence[str], field: Field, base: Sequence[Value], n
     told = f"{name} was {_values_text(one)} and is {_values_text(other)}"
     if None in (*one, *other):
         return Exact(cell, name, one, other, "missing", f"{cell}: {told}, so it cannot be compared.", "")
-    if len(one) == len(other) == 1 and one == other:
-        return Exact(cell, name, one, other, "same", f"{cell}: {name} is {_values_text(one)} in both.", "")
+    if one[0] == other[0] and ("stalls" in path or len(one) == len(other) == 1):
+        return Exact(cell, name, one, other, "same", f"{cell}: {name} is {_values_text(one[:1])} in both.", "")
     if _apart(one, other):
         why = _why(path, field, one, other)
         return Exact(cell, name, one, other, "changed", f"{cell}: {told}{': ' if why else ''}{why}.", why)
@@ -286,29 +291,14 @@ def _apart(base: Sequence[Value], new: Sequence[Value]) -> bool:
     return not set(base) & set(new)
 
 
-_MORE: Final[Mapping[str, tuple[str, str]]] = {
-    "data_segments": ("the same bytes go out in more segments, and each costs both ends work",
-                      "the same bytes go out in fewer segments"),
-    "count": ("more exchanges wait for a timer of the kernel", "fewer exchanges wait for a timer of the kernel"),
-    "writes": ("the same work takes more sending calls", "the same work takes fewer sending calls"),
-    "short_writes": ("more calls took less than they were given", "fewer calls took less than they were given"),
-    "reply_writes": ("the receiver replies in more calls", "the receiver replies in fewer calls"),
-    "bytes": ("more was sent, so the timings are those of other work", "less was sent, so the timings are those of "
-              "other work"),
-    "reply_bytes": ("more was replied, so the timings are those of other work", "less was replied, so the timings are "
-                    "those of other work"),
-    "messages": ("more was done, so the timings are those of other work", "less was done, so the timings are those of "
-                 "other work"),
-}
-
-
 def _why(path: Sequence[str], field: Field, base: Sequence[Value], new: Sequence[Value]) -> str:
     if path[0] == "setting":
         return field.meaning
-    if "by_mechanism" in path or path[-1] not in _MORE:
+    known = COUNTERS.get(path[-1])
+    if known is None:
         return ""
-    up = max(int(value) for value in new if value is not None) > max(int(value) for value in base if value is not None)
-    return _MORE[path[-1]][0 if up else 1]
+    most = [max(int(value or 0) for value in side) for side in (base, new)]
+    return known.more if most[1] > most[0] else known.fewer
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from markupsafe import Markup
 from harness import advice, chart, load, remedy, store, summary
 from harness.answer import (CHANCE, EFFECT, LATE, LATENCY, Answer, blocked_share, bytes_text, cell_name, level_text,
                             percent_text, rate_text, split, time_text, values)
+from harness.chart import Chart
 from harness.panels import GOODPUT, SEGMENT, Measure, Point, Points, factor_head, size_text
 from harness.schema import HarnessError
 from harness.stats import MODE_GAP, modes
@@ -281,6 +282,12 @@ def _data_uri(svg: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg.read_bytes()).decode("ascii")
 
 
+def picture(drawn: Chart, folder: Path, out_dir: Path) -> Picture:
+    """A chart as a page in `out_dir` shows it. folder: where its files are, for the links."""
+    link = quote(os.path.relpath(folder / drawn.name, out_dir), safe="/=")
+    return Picture(drawn.title, drawn.how_to_read, drawn.caption, _data_uri(drawn.svg), f"{link}.svg", f"{link}.png")
+
+
 def section(run: Run, out_dir: Path, anchor: str, first: bool = True) -> Section:
     """Everything about one run; draws its charts into its own folder, and copies them where the report is another's.
 
@@ -300,11 +307,7 @@ def section(run: Run, out_dir: Path, anchor: str, first: bool = True) -> Section
         for each in charts:
             for path in (each.svg, each.png, each.tsv):
                 shutil.copyfile(path, folder / path.name)
-    pictures = []
-    for each in charts:
-        link = quote(os.path.relpath(folder / each.name, out_dir), safe="/=")
-        pictures.append(Picture(each.title, each.how_to_read, each.caption, _data_uri(each.svg), f"{link}.svg",
-                                f"{link}.png"))
+    pictures = [picture(each, folder, out_dir) for each in charts]
     drawn = {chart.kind_of(each) for each in charts}
     return Section(
         anchor=anchor, name=run.experiment.name, factors=tuple(factors), question=run.experiment.question,
@@ -330,15 +333,29 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def templates() -> Environment:
+    """The templates of pages: `code` shows what stands in `back quotes`, `cell` fits words into a Markdown table."""
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True,
+                              lstrip_blocks=True, keep_trailing_newline=True,
+                              autoescape=lambda name: name is not None and name.endswith(".html"))
+    environment.filters |= {"code": _code, "cell": _cell}
+    return environment
+
+
+def write_pages(out_dir: Path, pages: Mapping[str, str]) -> None:
+    """Write pages by their names; each appears whole or not at all. Raises OSError."""
+    for name, content in pages.items():
+        part = out_dir / f"{name}.part"
+        part.write_text(content, encoding="utf-8")
+        part.replace(out_dir / name)
+
+
 def render(sections: Sequence[Section], made_at: str) -> tuple[str, str]:
     """The report on some runs as HTML and as Markdown.
 
     sections: at least one. made_at: when, for the last line.
     """
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True, keep_trailing_newline=True,
-                              autoescape=lambda name: name is not None and name.endswith(".html"))
-    environment.filters |= {"code": _code, "cell": _cell}
+    environment = templates()
     opening = next((one for one in sections if one.workload == "transfer"
                     and any(factor in OPENING for factor in one.factors)), sections[0])
     advised = next((one for one in sections if one.workload == "exchange" and one is not opening), None)
@@ -367,10 +384,7 @@ def report(run_dirs: Sequence[Path], out_dir: Path) -> Path:
         sections = [section(run, out_dir, anchor, str(run.machine.get("captured_at")) == first)
                     for run, anchor in zip(runs, anchors, strict=True)]
         page, text = render(sections, datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
-        for name, content in (("report.html", page), ("report.md", text)):
-            part = out_dir / f"{name}.part"
-            part.write_text(content, encoding="utf-8")
-            part.replace(out_dir / name)
+        write_pages(out_dir, {"report.html": page, "report.md": text})
     except OSError as error:
         raise ReportError(f"no report can be written to {out_dir}: {error.strerror}: {error.filename}.") from None
     return out_dir / "report.html"

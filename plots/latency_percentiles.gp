@@ -9,6 +9,7 @@ array key[8]
 array style[8]
 lines = 0
 others = 0
+longest = 0
 do for [k = 1:8] { key[k] = "" }
 style_of(name) = name eq "off" || name eq "Nagle" || name eq "nothing set (Nagle)" ? 1 : name eq "on" || name eq "NODELAY" ? 2 \
     : name eq "none" ? 3 : name eq "base" ? 41 : name eq "new" ? 42 : (others = others < 6 ? others + 1 : 6, 20 + others)
@@ -22,7 +23,8 @@ high = 0
 see(p, quantile, latency) = (panels = p > panels ? p : panels, last = quantile > last ? quantile : last, \
     latency > 0 && latency < low ? (low = latency) : 0, latency > high ? (high = latency) : 0, 1)
 stats DATA using (see(int(column("panel")), column("quantile"), column("latency_s"))) nooutput
-stats DATA using (title[int(column("panel"))] = strcol("panel_title"), add(strcol("series"))) nooutput
+stats DATA using (title[int(column("panel"))] = strcol("panel_title"), \
+    longest = strlen(strcol("panel_title")) > longest ? strlen(strcol("panel_title")) : longest, add(strcol("series"))) nooutput
 COLUMNS = panels == 1 ? 1 : panels % 3 == 0 || panels > 6 ? 3 : 2
 PANEL = COLUMNS == 1 ? 366 : 256
 rows = (panels + COLUMNS - 1) / COLUMNS
@@ -32,6 +34,7 @@ set multiplot
 eval set_head_and_foot(page_height(rows, PANEL))
 set key maxrows (lines > 3 ? (lines + 1) / 2 : lines)
 
+NAME_FONT = COLUMNS < 3 || longest < 41 && panels <= 9 ? PANEL_FONT : sprintf(",%.1f", (longest > 41 ? 13 * 41.0 / longest : 13) * POINT)
 # One scale for all panels. x is 1 / (1 - quantile): each step to the right is ten times rarer.
 set logscale xy
 set xrange [1:(last < 0.99 ? 130 : 1500)]
@@ -44,7 +47,7 @@ do for [k = floor_log(low, 10):ceil_log(high, 10)] {
 }
 do for [p = 1:panels] {
     eval set_place(p, rows, COLUMNS, PANEL)
-    set label 3 title[p] at graph 0, graph 1 offset (COLUMNS == 3 ? -5 : 0), 0.7 left font (COLUMNS == 3 && panels > 9 ? AXIS_FONT : PANEL_FONT)
+    set label 3 title[p] at graph 0, graph 1 offset (COLUMNS == 3 ? -5 : 0), 0.7 left font NAME_FONT
     set xlabel (p > panels - COLUMNS ? "percentile (%)" : "") font AXIS_FONT offset 0, 0.3
     plot for [k = 1:lines] DATA using (column("panel") == p && strcol("series") eq key[k] \
             ? 1 / (1 - column("quantile")) : NaN):(column("latency_s") > 0 ? column("latency_s") : low) \

@@ -46,11 +46,11 @@ array BAR[3] = ["#0072b2", "#777777", "#b03a8c"]
 MEDIAN = RUNS ? "#444444" : BAR[1]
 set style line 81 linecolor rgb "#000000" linewidth 1.2 pointtype 6 pointsize 0.6
 set style line 82 linecolor rgb BAR[2] linewidth 1.2 pointtype 6 pointsize 0.6
-set style line 83 linecolor rgb BAR[3] linewidth 1.2 pointtype 13 pointsize 0.7
+set style line 83 linecolor rgb BAR[3] linewidth 1.2 pointtype 13 pointsize 0.5
 at(s, kind, p) = is(kind) && column("panel") == p && (RUNS ? strcol("run") eq RUN[s] : 1)
 row(s) = column("place") + (RUNS ? (s - 1.5) * 0.44 : 0)
 tall(s) = RUNS ? 0.2 : 0.36
-LABEL_FONT = sprintf(",%.1f", (letters > 38 ? 13 * 38.0 / letters : 13) * POINT)
+LABEL_FONT = sprintf(",%.1f", (letters > 33 ? 13 * 33.0 / letters : 13) * POINT)
 do for [p = 1:panels] {
     set lmargin at screen (LABELS + (p - 1) * width) / WIDTH
     set rmargin at screen (LABELS + p * width - GAP) / WIDTH
