@@ -210,7 +210,7 @@ net_connect(const struct endpoint *to, const struct sockopt_values *options, uin
         code = await_connected(fd, deadline_ns);
     if (code != 0) {
         err_system(code, "cannot connect to %s%s", endpoint_text(to, text),
-                   code == ECONNREFUSED ? " (does a receiver listen there?)" : "");
+                   code == ECONNREFUSED ? " (does `tinygram recv` listen there?)" : "");
         goto failed;
     }
     if (net_set_nonblocking(fd, false) != 0)
