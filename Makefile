@@ -9,6 +9,8 @@ DESTDIR    ?=
 EXPERIMENT ?=
 FILE       ?=
 PYTEST     ?=
+BASE       ?=
+GATE       ?=
 JOBS       ?= $(shell nproc)
 # A python3 that has Debian's modules; asked for when it is used, after the missing ones were installed.
 PYTHON     ?= $(shell harness/bootstrap.sh --python $(NEEDS))
@@ -97,6 +99,10 @@ run: $(PROGRAM) ## run one experiment: make run EXPERIMENT=harness/experiments/s
 test: $(PROGRAM) $(TESTS) $(BARE) ## run every test (SANITIZE=1: with sanitizers; PYTEST="-k words" narrows)
 	$(PYTHON) -m pytest -q $(PYTEST) tests
 
+# Its exit status is make's when it is not 0; `python3 -m harness gate` gives its own (0 pass, 1 regression, ...).
+gate: needs ## tell whether the working tree is slower than a commit: make gate BASE=main (GATE="--new REF --seed N")
+	$(PYTHON) -m harness gate $(BASE) --cc "$(CC)" --cflags "$(CFLAGS)" $(GATE)
+
 bench: $(PROGRAM) $(BARE) ## measure the tool against bare loops and its peers (BENCH="--json FILE --rounds N")
 	$(PYTHON) -m harness.bench $(BENCH)
 
@@ -150,8 +156,8 @@ clean: ## remove build/ (runs under results/ stay)
 	rm -rf build
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: build needs report run test bench docs install lint format clean help
+.PHONY: build needs report run test gate bench docs install lint format clean help

@@ -5,8 +5,10 @@
     python3 -m harness chart RUN
     python3 -m harness report [EXPERIMENT.toml | RUN ...]
     python3 -m harness cliff FOUND.json [--out DIR]
+    python3 -m harness gate BASE [--new REF] [...]
+    python3 -m harness compare A B [--pattern P | --bytes SIZE] [...]
 
-Exit status: 0 done; 2 usage, or an experiment that cannot be used; 3 the system refused (no program, nothing to write
+Exit status (the gate has its own, see gate.py): 0 done; 2 usage, or an experiment that cannot be used; 3 the system refused (no program, nothing to write
 to); 4 a trial failed; 130 interrupted, and the run can be continued.
 """
 
@@ -25,7 +27,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from harness import experiment as experiments
-from harness import chart, cliff, machine, pair, plan, store, summary
+from harness import chart, cliff, duel, gate_command, machine, pair, plan, store, summary
 from harness.experiment import Experiment, ExperimentError
 from harness.plan import Plan, PlannedTrial
 from harness.schema import HarnessError
@@ -112,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("what", type=Path, nargs="*", metavar="EXPERIMENT.toml|RUN",
                         help="default: the standard experiments; a run is reported as it is")
     report.set_defaults(command=_report)
+
+    gate_command.add_command(commands)
+    duel.add_command(commands)
     return parser
 
 

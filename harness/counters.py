@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness import pair
-from harness.arms import Arm, Contest, Values, command_line
+from harness.arms import SPIN, Arm, Contest, Values, command_line
 from harness.experiment import ROOT
 from harness.pair import ToolError
 from harness.schema import HarnessError
@@ -194,7 +194,7 @@ class Seen:
     def values(self, counter: Counter) -> tuple[int | None, ...]:
         """The different values of a counter, ascending; None first where it was missing."""
         found = {counter.read(document) for document in self.documents}
-        if counter.least and None not in found:
+        if counter.least and found and None not in found:
             found = {min(value for value in found if value is not None)}
         return tuple(sorted(found, key=lambda value: -1 if value is None else value))
 
@@ -208,7 +208,9 @@ def run_pair(driver: Path) -> Runner:
 
 def observe(exact: Exact, arm: Arm, run: Runner, repeats: int = REPEATS) -> Seen:
     """Runs an arm's trial a few times; ends at the first that fails."""
-    options = tuple({**dict(exact.options), **dict(arm.setting)}.items())
+    # an injected slowness counts nothing, and an ordinary trial knows no such option
+    own = {name: value for name, value in arm.setting if name != SPIN}
+    options = tuple({**dict(exact.options), **own}.items())
     documents = []
     for _ in range(repeats):
         try:

@@ -105,12 +105,10 @@ def prepare(declaration: Declaration, sides: Sides, toolchain: Toolchain = Toolc
     """
     forge = forge or Forge(toolchain=toolchain)
     base_program = sides.base_program or declaration.base.program
-    new_program = sides.new_program or declaration.new.program
     if sides.base_ref is None and base_program is None and declaration.base == declaration.new:
         raise GateError("compare with what? Name a commit: make gate BASE=main, or a program: --base-program PATH, or "
                         "declare two different arms.")
-    new = (forge.program("new", new_program) if new_program is not None and sides.new_ref is None
-           else forge.commit("new", sides.new_ref) if sides.new_ref is not None else forge.working_tree("new"))
+    new = build_new(declaration, sides, forge)
     base = (forge.commit("base", sides.base_ref) if sides.base_ref is not None
             else forge.program("base", base_program) if base_program is not None else replace(new, label="base"))
     alike = same(base, new) and _bare(declaration.base) == _bare(declaration.new)
@@ -122,6 +120,14 @@ def prepare(declaration: Declaration, sides: Sides, toolchain: Toolchain = Toolc
             *([f"new is slowed by {spin / 10:g} % on purpose."] if spin is not None else [])]
     return Request(declaration, base, new, random.SystemRandom().randrange(2 ** 31) if seed is None else seed, looks_,
                    spin, notes=tuple(said))
+
+
+def build_new(declaration: Declaration, sides: Sides, forge: Forge) -> Build:
+    """The build that is judged: a commit, a program, or the working tree. Raises BuildsError."""
+    program = sides.new_program or declaration.new.program
+    if sides.new_ref is not None:
+        return forge.commit("new", sides.new_ref)
+    return forge.program("new", program) if program is not None else forge.working_tree("new")
 
 
 def _bare(arm: Arm) -> Arm:
@@ -160,7 +166,7 @@ def run_job(request: Request, folder: Path | None = None, world: World = World()
              *_fired(played.canaries)]
     missing = [] if refused or played.machine_at_fault else [
         *played.too_few, *(one.sentence for one in counted if one.verdict == "missing")]
-    weak = _too_weak(judged, missing)
+    weak = _too_weak(judged)
     status = status_of(counted, unfit, judged, missing, weak)
     return Job(
         id=folder.name if folder is not None else new_id(), started_at=started_at,
@@ -205,10 +211,11 @@ def _fired(canaries: Sequence[Judged]) -> list[str]:
             for one in canaries if one.verdict in (Verdict.REGRESSION, Verdict.IMPROVEMENT) and one.ratio is not None]
 
 
-def _too_weak(judged: Sequence[Judged], missing: Sequence[str]) -> list[str]:
+def _too_weak(judged: Sequence[Judged]) -> list[str]:
     """Measurements without a verdict in which a slowdown as large as the tolerance might not have been found."""
     return [f"{one.name}: {one.invocations} invocations on this machine find a slowdown of {one.detectable:.1%} or "
-            f"more, and {one.thresholds.tolerance:.0%} must be found. Let other work on it end, or take another machine."
+            f"more, and {one.thresholds.tolerance:.0%} must be found. Let other work on it end, or take another "
+            "machine."
             for one in judged if one.verdict is Verdict.INCONCLUSIVE and one.method == slices.METHOD
             and one.detectable is not None and one.detectable > one.thresholds.tolerance]
 
@@ -316,11 +323,6 @@ class Raw:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Two arms without builds
-
-
-def contest_of(question: str, options: Sequence[tuple[str, str]], base: Arm, new: Arm) -> Contest:
-    """The contest of two arms for one workload, as `compare` plays it."""
-    return Contest("arms", question, tuple(options), base, new)
 
 
 def compare_arms(contest: Contest, seed: int, folder: Path | None = None, world: World = World(),

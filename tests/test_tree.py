@@ -21,7 +21,8 @@ TOP_LEVEL_PAPERS = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "pyproject.tom
 HARNESS_ORDER = ("schema experiment plan machine process pair store summary verdict job wording stats arms "
                  "slices apart builds counters mechanism declaration fitness looks gate history terminal junit "
                  "markdown feeds outputs proof differences panels pattern timeline parts load remedy observer "
-                 "curves chart cliff forest trend answer pairing overlay advice report compare cli plugin peers bench").split()
+                 "curves chart cliff forest trend answer pairing overlay advice report compare "
+                 "duel gate_command cli plugin peers bench").split()
 PACKAGE_FILES = {"__init__", "__main__"}
 
 HEADERS = sorted((ROOT / "tool").rglob("*.h"))
@@ -155,4 +156,4 @@ def test_every_target_has_one_line_of_help() -> None:
     phony = set(re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)[0].split()) - {"needs"}
     listed = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True,
                             timeout=30, check=True, env={**os.environ, "MAKEFLAGS": ""})
-    assert phony == set(re.findall(r"^  make ([a-z]+) ", listed.stdout, re.MULTILINE))
+    assert phony == set(re.findall(r"^  make ([a-z-]+) ", listed.stdout, re.MULTILINE))
