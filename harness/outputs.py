@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from harness import feeds, job as jobs, junit, markdown, terminal
 from harness.schema import HarnessError
@@ -65,3 +66,21 @@ def _replace(path: Path, text: str) -> Path:
             os.unlink(name)
         raise
     return path
+
+
+def add_command(commands: Any) -> None:
+    """Adds `outputs` to the subcommands of an argparse parser; the namespace's `command` is then `run`."""
+    parser = commands.add_parser("outputs", help="write the outputs of a job of the gate anew, and print its table")
+    parser.add_argument("job", type=Path, metavar="JOB.json")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where they go (default: beside the file)")
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs `outputs`; returns 0, whatever the job's own status. Raises JobError or OutputError."""
+    made = jobs.read(options.job)
+    folder = options.out if options.out is not None else options.job.parent
+    forest = "charts/forest.svg" if (folder / "charts" / "forest.svg").exists() else None
+    write(made, folder, forest)
+    print(terminal.text(made), end="")
+    return 0

@@ -57,13 +57,15 @@ NAME_FONT = sprintf(",%.1f", (longest > 45 ? 13 * 45.0 / longest : 13) * POINT)
 number(value) = sprintf(far < 1.3 ? "%.3f" : value < 0.0995 ? "%.3f" : value < 9.95 ? "%.2f" : "%.0f", value)
 two(low, high) = number(low) . " to " . number(high)
 known(value) = value == value
-ratio_text(ratio, low, high) = known(ratio) ? sprintf("%s  (%s)", number(ratio), two(low, high)) \
+ratio_text(ratio, low, high) = known(ratio) ? number(ratio) . (known(low) && known(high) ? sprintf("  (%s)", two(low, high)) : "") \
     : known(low) ? sprintf("-  (%s)", two(low, high)) : "no value"
+# A text that stands on the border is left out when rounding puts it outside.
+inside = 1.000001
 of(k, value) = kind_of(strcol("kind")) == k ? value : NaN
 plot for [k = 1:5] DATA using (of(k, column("low"))):0:(column("high") - column("low")):(0) with vectors nohead linestyle 70 + k notitle, \
     for [k = 1:5] DATA using (of(k, column("ratio"))):0 with points linestyle 70 + k notitle, \
-    DATA using (1 / far):0:(strcol("name")) with labels right offset -0.8, 0 font NAME_FONT notitle, \
-    DATA using (far):0:(ratio_text(column("ratio"), column("low"), column("high"))) \
+    DATA using (inside / far):0:(strcol("name")) with labels right offset -0.8, 0 font NAME_FONT notitle, \
+    DATA using (far / inside):0:(ratio_text(column("ratio"), column("low"), column("high"))) \
         with labels left offset 1.6, 0 font TICS_FONT notitle, \
     for [k = 1:5] keyentry with linespoints linestyle 70 + k title (seen[k] ? KIND_TITLE[k] : "")
 set output

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from harness.history import Entry, Ratio
 from harness.verdict import Build, Counted, Job, Judged, Status, Thresholds, Verdict
 
 HOSTILE = "a|b`c*d_e<f>&g\"h'i\\j%k::error::l,m=n\x1b[31m\x00\r\n\u202e@team #1 $x$ :tada: https://x.y \ud800 ]]> é 漢"
@@ -83,3 +85,31 @@ UNFIT = replace(
     machine={"cpu_model": None}, status=Status.UNFIT, sentence="This machine cannot judge now: the canary fired.")
 
 JOBS = {"passed": PASSED, "every": EVERY, "unfit": UNFIT}
+
+
+def past(commits: int = 9, seed: int = 3) -> list[Entry]:
+    """An invented history: three CPU models, one commit that got slower and was repaired, one gap, one job twice."""
+    draw = random.Random(seed)
+    found = []
+    for number in range(commits):
+        for model, offset in (("Invented CPU 3000 @ 2.0 GHz", 0.0), ("Other CPU 9", 0.8), (None, -0.5)):
+            if model == "Other CPU 9" and number % 3 == 1 or model is None and number != 5:
+                continue
+            for again in range(2 if number == 3 else 1):
+                at = (datetime(2026, 10, 1, 12) + timedelta(days=5 * number)).isoformat() + "+02:00"
+                found.append(Entry(
+                    f"job-{number}-{offset}-{again}", at.replace("+02:00", "Z"), "v0.1.0", BASE.commit or "",
+                    f"{number + 1:x}a2b3c4" + "0" * 33, at, model, "6.18.0" if number < 6 else "6.19.1", 2,
+                    {name: _ratio(name, number, offset, draw) for name in ("ping_pong", "bulk_64k", "two_writes")}))
+    return found
+
+
+def _ratio(name: str, number: int, offset: float, draw: random.Random) -> Ratio:
+    percent = {"ping_pong": 7.0 if number in (4, 5) else 0.0, "bulk_64k": -1.0 * number if number > 5 else 0.0,
+               "two_writes": 4300.0 if number == 6 else 0.0}[name] + offset + draw.gauss(0, 0.3)
+    half = (0.6 if name == "ping_pong" else 1.5) * (1 + percent / 100)
+    if name == "bulk_64k" and number == 2:
+        return Ratio(None, None, None, 0.99, 0, "INCONCLUSIVE", 0.05)
+    verdict = "REGRESSION" if percent > 3 else "IMPROVEMENT" if percent < -3 else "PASS"
+    ratio = 1 + percent / 100
+    return Ratio(ratio, ratio - half / 100, ratio + half / 100, 0.99, 12 if half < 1 else 24, verdict, 0.05)

@@ -91,7 +91,7 @@ def compare_with_golden(made: Chart, name: str) -> None:
 
 def test_every_kind_has_a_golden_file_and_a_script() -> None:
     scripts = {path.stem for path in chart.PLOTS.glob("*.gp")} - {"style"}
-    assert scripts - {"cliff_map", "forest", "compare_trials"} == set(chart.KINDS)
+    assert scripts - {"cliff_map", "forest", "compare_trials", "trend"} == set(chart.KINDS)
     assert scripts == {path.stem for path in GOLDEN.glob("*.svg")} == {path.stem for path in GOLDEN.glob("*.tsv")}
 
 

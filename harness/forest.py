@@ -1,0 +1,70 @@
+"""The forest plot of a job: a row a measurement, its ratio and its interval, drawn by plots/forest.gp."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import wrap
+from typing import Final
+
+from harness import wording
+from harness.chart import CAPTION_WIDTH, FORMAT, PLOTS, Chart, ChartError, plot, write_table
+from harness.panels import Cell, Table
+from harness.verdict import Job, Judged
+
+COLUMNS: Final = ("name", "ratio", "low", "high", "kind")
+ROWS_MAX: Final = 60
+HOW_TO_READ: Final = (
+    "Each row is one measurement. The point is the ratio of the time for the same work, new by base: right of 1 is "
+    "slower, left of 1 faster. The bar is its interval; where it lies on both sides of 1, no direction is sure. Rows "
+    "are sorted, the largest slowdown first; a measurement without a value has an empty row.")
+
+
+def table(items: Sequence[Judged]) -> Table:
+    """A row a measurement, the largest ratio first; those without a ratio last."""
+    def key(item: Judged) -> float:
+        ratio = _positive(item.ratio)
+        return -ratio if ratio is not None else 0.0
+    # gnuplot would end a cell at a quotation mark.
+    rows: list[tuple[Cell, ...]] = [
+        (wording.shortened(wording.name_of(item), 60).replace('"', "\u201d"), _positive(item.ratio),
+         _positive(item.low), _positive(item.high), item.verdict.value)
+        for item in sorted(items, key=key)]
+    return Table(COLUMNS, tuple(rows), ())
+
+
+def _positive(value: float | None) -> float | None:
+    known = wording.known(value)
+    return known if known is not None and known > 0 else None
+
+
+def caption(job: Job) -> str:
+    """What the plot rests on, in lines that fit below it."""
+    ks = [item.invocations for item in job.judged]
+    parts = (wording.headline(job).rstrip("."), f"K = {min(ks)}{f' to {max(ks)}' if max(ks) > min(ks) else ''} invocations",
+             f"{wording.percent(job.judged[0].confidence, 0)} intervals", wording.machine_line(job))
+    return "\n".join(wrap("; ".join(parts), CAPTION_WIDTH)[:4])
+
+
+def draw(job: Job, out_dir: Path) -> Chart | None:
+    """Draw the ratios of a job into `out_dir`: forest.tsv, .svg and .png; None where no measurement was judged.
+
+    Raises ChartError where gnuplot fails, or there are more than 60 measurements.
+    """
+    if not any(_positive(item.ratio) for item in job.judged):
+        return None
+    if len(job.judged) > ROWS_MAX:
+        raise ChartError(f"a forest plot of {len(job.judged)} measurements cannot be read (at most {ROWS_MAX}).")
+    name = wording.visible(job.new.ref or "new")
+    made = Chart("forest", f"Is {name} slower than {wording.visible(job.base.ref or 'base')}?", out_dir / "forest.svg",
+                 out_dir / "forest.png", out_dir / "forest.tsv", caption(job), HOW_TO_READ)
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        write_table(made.tsv, table(job.judged), {"schema": FORMAT, "job": wording.visible(job.id), "chart": "forest"})
+    except OSError as error:
+        raise ChartError(f"no chart can be written below {out_dir}: {error.strerror}.") from None
+    with tempfile.TemporaryDirectory(prefix="tinygram-") as cache:
+        for out in (made.svg, made.png):
+            plot(PLOTS / "forest.gp", made.tsv, out, made.title, made.caption, Path(cache))
+    return made
