@@ -36,8 +36,7 @@ SOURCES    := $(wildcard tool/*.c tool/lab/*.c)
 OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
 MODULES    := $(filter-out $(BUILD)/tool/main.o,$(OBJECTS))
 TESTS      := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(wildcard tests/c/*.c))
-BARE       := $(BUILD)/bench/bare_loop $(BUILD)/bench/bare_exchange $(BUILD)/bench/preload_congestion.so \
-              $(BUILD)/bench/preload_lose_nodelay.so
+BARE       := $(BUILD)/bench/bare_loop $(BUILD)/bench/bare_exchange $(BUILD)/bench/preload_congestion.so
 ALL_C      := $(SOURCES) $(wildcard tool/bench/*.c tests/c/*.c)
 ALL_H      := $(wildcard tool/*.h tool/lab/*.h tests/c/*.h)
 SCRIPTS    := .ci/run $(wildcard harness/*.sh tests/*.sh)
