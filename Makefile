@@ -33,7 +33,7 @@ COMPILE    := $(CC) $(LANGUAGE) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(CHECKS) $(NA
 LIBRARIES  := $(LDFLAGS) $(LDLIBS) -lm
 
 SOURCES    := $(wildcard tool/*.c tool/lab/*.c)
-OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
+OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/lab_code.o
 MODULES    := $(filter-out $(BUILD)/tool/main.o,$(OBJECTS))
 TESTS      := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(wildcard tests/c/*.c))
 BARE       := $(BUILD)/bench/bare_loop $(BUILD)/bench/bare_exchange $(BUILD)/bench/preload_congestion.so
@@ -69,6 +69,13 @@ $(BUILD)/flags: needs
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D) && echo "  compile $<"
 	$(QUIET)$(COMPILE) -MMD -MP -c -o $@ $<
+
+# The C that an entry of the lab shows is cut from its source, so that what is printed is what ran.
+$(BUILD)/lab_code.c: tool/lab/code.awk $(wildcard tool/lab/*.c)
+	@mkdir -p $(@D)
+	$(QUIET)awk -f $^ > $@
+$(BUILD)/lab_code.o: $(BUILD)/lab_code.c $(BUILD)/flags
+	$(QUIET)$(COMPILE) -c -o $@ $<
 
 $(PROGRAM): $(OBJECTS)
 	@echo "  link    $@"

@@ -312,6 +312,12 @@ parse_repeat(const char *text, void *field)
 }
 
 static int
+parse_attempts(const char *text, void *field)
+{
+    return units_parse_count(text, field) != 0 ? -1 : within(text, *(uint64_t *)field, 1, 1000);
+}
+
+static int
 parse_connections(const char *text, void *field)
 {
     return units_parse_count(text, field) != 0 ? -1 : within(text, *(uint64_t *)field, 1, CONNECTIONS_MAX);
@@ -438,7 +444,7 @@ const struct args_row args_table[] = {
      "Write all events as tab-separated values to FILE; - is standard output."},
     {"hgrm", "FILE", "output", NULL, SENDS, parse_word, FIELD(hgrm_path),
      "Write the latency distribution in HdrHistogram's percentile format (microseconds) to FILE."},
-    {"json", NULL, "output", NULL, COMMAND_OPTIONS | COMMAND_VERSION, parse_flag, FIELD(json),
+    {"json", NULL, "output", NULL, COMMAND_OPTIONS | COMMAND_VERSION | COMMAND_LAB, parse_flag, FIELD(json),
      "Print JSON instead of a table."},
 
     {"factor", "NAME", "cliff", NULL, COMMAND_CLIFF, parse_factor, FIELD(cliff.factor),
@@ -474,6 +480,14 @@ const struct args_row args_table[] = {
     /* In no help: it is there to prove that a slowdown is found. */
     {"inject-spin", "PERMILLE", "proof", "0", ARMS, parse_permille, FIELD(inject_permille),
      "Make every slice longer by so many thousandths."},
+
+    {"list", NULL, "lab", NULL, COMMAND_LAB, parse_flag, FIELD(list), "Name the statements and try none."},
+    {"thorough", NULL, "lab", NULL, COMMAND_LAB, parse_flag, FIELD(thorough),
+     "Also wait for what takes minutes, such as the end of TIME_WAIT."},
+    {"attempts", "N", "lab", NULL, COMMAND_LAB, parse_attempts, FIELD(attempts),
+     "Try each statement N times (default: each its own number, 5 where chance can enter)."},
+    {"twist", NULL, "proof", NULL, COMMAND_LAB, parse_flag, FIELD(twist),
+     "Try each statement under the change that makes it turn out otherwise: the lab's test of itself."},
 
     {"listen", "ADDRESS", "receiver", NULL, COMMAND_RECV, parse_word, FIELD(listen),
      "Address to listen at: loopback unless given. With --family unix a path, or @NAME for an abstract one."},
@@ -511,9 +525,9 @@ args_family(int family)
     return args_choice("family", family);
 }
 
-/* Edits that turn `a` into `b` (Levenshtein), for the nearest name; names are short. */
-static unsigned
-edits(const char *a, const char *b)
+/* Levenshtein's distance. */
+unsigned
+args_edits(const char *a, const char *b)
 {
     unsigned row[64];
     size_t length = strlen(b);
@@ -606,14 +620,14 @@ refuse_unknown(enum command command, const char *argument)
     unsigned fewest = strlen(name) < 4 ? (unsigned)strlen(name) : 4; /* beyond three edits it is another word */
 
     for (size_t i = 0; i < args_count; i++) {
-        unsigned count = edits(name, args_table[i].name);
+        unsigned count = args_edits(name, args_table[i].name);
         if ((args_table[i].commands & command) != 0 && count < fewest) {
             fewest = count;
             best = args_table[i].name;
         }
     }
     for (int option = 0; option < SOCKOPT_COUNT && (command & ENDS) != 0; option++) {
-        unsigned count = edits(name, sockopt_row(option)->name);
+        unsigned count = args_edits(name, sockopt_row(option)->name);
         if (count < fewest) {
             fewest = count;
             best = sockopt_row(option)->name;
@@ -655,10 +669,12 @@ set_defaults(enum command command, struct config *config)
     return 0;
 }
 
-/* `send` takes HOST PORT, or for --family unix a path alone; other subcommands take no operands. */
+/* `send` takes HOST PORT, or for --family unix a path alone; `lab` names; other subcommands take no operands. */
 static int
 take_operands(enum command command, char **operands, int count, struct config *config)
 {
+    if (command == COMMAND_LAB)
+        return 0;
     if (command != COMMAND_SEND)
         return count == 0 ? 0 : err_set(STATUS_USAGE, "'%.40s' is not expected here", operands[0]);
     int wanted = config->family == AF_UNIX ? 1 : 2;
@@ -810,6 +826,12 @@ args_parse(enum command command, int argc, char **argv, struct config *config)
         struct meaning meaning;
         char name[64];
 
+        if (strncmp(argv[i], "--", 2) != 0 && command == COMMAND_LAB) {
+            if (config->name_count == LAB_NAMES_MAX)
+                return err_set(STATUS_USAGE, "more than %d names; leave all out to try every entry", LAB_NAMES_MAX);
+            config->names[config->name_count++] = argv[i];
+            continue;
+        }
         if (strncmp(argv[i], "--", 2) != 0) {
             if (operand_count == 3)
                 return err_set(STATUS_USAGE, "'%.40s' is not expected here", argv[i]);

@@ -20,14 +20,15 @@ enum command {
     COMMAND_VERSION = 32,
     COMMAND_CLIFF = 64,
     COMMAND_SLICES = 128,
-    COMMAND_ARM = 256 /* what `slices` starts */
+    COMMAND_ARM = 256, /* what `slices` starts */
+    COMMAND_LAB = 512
 };
 
 /* A row: how a value is read is the parser's affair; the rest is for people. */
 struct args_row {
     const char *name;     /* without dashes */
     const char *value;    /* what stands behind it in the help; NULL: it takes none */
-    const char *group;    /* workload, setting, output, receiver */
+    const char *group;    /* workload, setting, output, receiver, ...; "hidden": not told to people */
     const char *fallback; /* default, as it would be typed; NULL: none */
     unsigned commands;
     int (*parse)(const char *text, void *field);
@@ -46,6 +47,9 @@ int args_parse(enum command command, int argc, char **argv, struct config *confi
 /* Whether subcommand `command` has the option that `argument` ("--NAME" or "--NAME=VALUE") names, and whether it takes
  * a value. */
 bool args_known(enum command command, const char *argument, bool *takes_value);
+
+/* How many letters must change, come or go to make one short name of the other; UINT_MAX when `b` is too long. */
+unsigned args_edits(const char *a, const char *b);
 
 /* The word of enum value `value` in option `name` ("write" for SEND_WRITE in "send-with"). */
 const char *args_choice(const char *name, int value);

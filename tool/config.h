@@ -5,6 +5,7 @@
 #define TINYGRAM_CONFIG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "cpu.h"
@@ -24,6 +25,7 @@ enum verify { VERIFY_AUTO, VERIFY_FULL, VERIFY_SAMPLED, VERIFY_OFF };
 /* Read buffers of all connections of one session together. */
 #define SESSION_MEMORY_MAX (UINT64_C(256) << 20)
 #define EVENTS_MAX_MAX (UINT64_C(1) << 24)
+#define LAB_NAMES_MAX 256
 #define TIMEOUT_MAX_NS (UINT64_C(86400) * UINT64_C(1000000000))
 
 /* Up to this size a transfer whose length is known is kept in memory and hashed after its last read. */
@@ -126,6 +128,14 @@ struct config {
     uint64_t port;
     bool once;
     const char *output;
+
+    /* lab */
+    const char *names[LAB_NAMES_MAX]; /* operands: the entries to try; none: all */
+    size_t name_count;
+    uint64_t attempts; /* at each entry; 0: its own number */
+    bool list;
+    bool thorough;
+    bool twist;
 
     /* operands of `send` */
     const char *host;

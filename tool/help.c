@@ -25,6 +25,8 @@ static const struct {
      "Finds by bisection where goodput or latency jumps as one option changes, why, and what removes it."},
     {"slices", "", COMMAND_SLICES,
      "Two arms (settings, builds or environments) that take turns in slices: one invocation of a comparison, raw."},
+    {"lab", "[NAME...]", COMMAND_LAB,
+     "What textbooks say about sockets, tried on this kernel: a table, or for a NAME the whole story with its C."},
     {"options", "", COMMAND_OPTIONS, "Every socket option: range, and what this kernel does when it is not set."},
     {"help", "", COMMAND_HELP, "This text; --man prints the man page, --markdown and --json the tables of options."},
     {"version", "", COMMAND_VERSION, "Version, compiler and flags."},
@@ -35,9 +37,14 @@ static const struct {
 static const struct {
     const char *name;
     const char *title;
-} groups[] = {
-    {"workload", "Workload"},        {"setting", "Setting"}, {"limit", "Limits (status 5)"},       {"output", "Output"},
-    {"receiver", "Receiver (recv)"}, {"cliff", "Cliff"},     {"comparison", "Comparison (slices)"}};
+} groups[] = {{"workload", "Workload"},
+              {"setting", "Setting"},
+              {"limit", "Limits (status 5)"},
+              {"output", "Output"},
+              {"receiver", "Receiver (recv)"},
+              {"cliff", "Cliff"},
+              {"comparison", "Comparison (slices)"},
+              {"lab", "Lab"}};
 
 #define GROUPS (sizeof groups / sizeof groups[0])
 
@@ -346,5 +353,6 @@ help_main(int argc, char **argv)
 void
 help_usage(void)
 {
-    fprintf(stderr, "usage: tinygram pair|send|recv|options|help|version [options]; `tinygram help` tells all\n");
+    fprintf(stderr,
+            "usage: tinygram pair|send|recv|cliff|lab|options|help|version [options]; `tinygram help` tells all\n");
 }

@@ -55,9 +55,9 @@ read_cpu_model(char *text, size_t size)
     return result;
 }
 
-/* The kernel's tick rate: the resolution of CLOCK_MONOTONIC_COARSE is one jiffy. */
-static uint64_t
-read_hz(void)
+/* The resolution of CLOCK_MONOTONIC_COARSE is one jiffy. */
+uint64_t
+machine_hz(void)
 {
     struct timespec tick;
 
@@ -76,24 +76,30 @@ write_file(struct json *json, const char *name, const char *path)
 void
 machine_write(struct json *json)
 {
+    json_open_object(json, "machine");
+    machine_write_members(json);
+    json_close_object(json);
+}
+
+void
+machine_write_members(struct json *json)
+{
     struct utsname kernel;
     char text[128];
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-    json_open_object(json, "machine");
     int named = uname(&kernel);
     json_text(json, "kernel", named == 0 ? kernel.release : NULL);
     json_text(json, "architecture", named == 0 ? kernel.machine : NULL);
     json_text(json, "cpu_model", read_cpu_model(text, sizeof text) == 0 ? text : NULL);
     json_count(json, "cpus_online", cpus > 0 ? (uint64_t)cpus : MISSING);
-    json_count(json, "hz", read_hz());
+    json_count(json, "hz", machine_hz());
     write_file(json, "boot_id", BOOT_ID_PATH);
     write_file(json, "congestion_default", "/proc/sys/net/ipv4/tcp_congestion_control");
     json_count(json, "wmem_max", system_read_number("/proc/sys/net/core/wmem_max"));
     json_count(json, "rmem_max", system_read_number("/proc/sys/net/core/rmem_max"));
     json_count(json, "loopback_mtu", system_read_number("/sys/class/net/lo/mtu"));
     write_file(json, "clocksource", "/sys/devices/system/clocksource/clocksource0/current_clocksource");
-    json_close_object(json);
 }
 
 uint64_t

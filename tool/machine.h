@@ -12,6 +12,12 @@ struct json;
 /* Writes the member "machine" of a result; what cannot be read is null. */
 void machine_write(struct json *json);
 
+/* Its members alone, for an object that has more of them. */
+void machine_write_members(struct json *json);
+
+/* The kernel's tick rate; MISSING when it cannot be told. */
+uint64_t machine_hz(void);
+
 /* Largest request that SO_SNDBUF (`sending`) or SO_RCVBUF takes effect with; MISSING when it cannot be read. */
 uint64_t machine_buffer_max(bool sending);
 

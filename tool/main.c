@@ -11,6 +11,7 @@
 #include "err.h"
 #include "help.h"
 #include "json.h"
+#include "lab.h"
 #include "options.h"
 #include "outfile.h"
 #include "pair.h"
@@ -42,10 +43,15 @@ static const struct {
     enum command command;
     enum status (*run)(const struct config *config);
 } subcommands[] = {
-    {"pair", COMMAND_PAIR, pair_main},          {"send", COMMAND_SEND, send_main},
-    {"recv", COMMAND_RECV, recv_main},          {"cliff", COMMAND_CLIFF, cliff_main},
-    {"slices", COMMAND_SLICES, slices_main},    {"arm", COMMAND_ARM, arm_main},
-    {"options", COMMAND_OPTIONS, options_main}, {"version", COMMAND_VERSION, version_main},
+    {"pair", COMMAND_PAIR, pair_main},
+    {"send", COMMAND_SEND, send_main},
+    {"recv", COMMAND_RECV, recv_main},
+    {"cliff", COMMAND_CLIFF, cliff_main},
+    {"slices", COMMAND_SLICES, slices_main},
+    {"arm", COMMAND_ARM, arm_main},
+    {"lab", COMMAND_LAB, lab_main},
+    {"options", COMMAND_OPTIONS, options_main},
+    {"version", COMMAND_VERSION, version_main},
 };
 
 /* A standard stream that was closed gets a descriptor that cannot be used as meant: writing to it fails and is told,

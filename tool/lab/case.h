@@ -1,0 +1,162 @@
+/*
+ * case.h: what the function of an entry sees: one attempt to decide one statement, and the record that it fills in.
+ *
+ * An attempt runs in a process of its own, which ends with it: what it opens, forks or changes reaches no other, so
+ * entries close nothing for tidiness' sake. The record lies in memory that the parent shares, of fixed size: an attempt
+ * that hangs or crashes leaves what it had noted.
+ *
+ * A verdict is decided from what was observed. What fails on the way (no socket, no permission) is no verdict:
+ * lab_give_up() ends the attempt as "not tried", with the reason.
+ */
+#ifndef TINYGRAM_LAB_CASE_H
+#define TINYGRAM_LAB_CASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum lab_topic {
+    LAB_CALLS,
+    LAB_FAMILIES,
+    LAB_BUFFERS,
+    LAB_NAGLE,
+    LAB_UDP,
+    LAB_NAMES,
+    LAB_CLOSING,
+    LAB_OPTIONS,
+    LAB_FLAGS,
+    LAB_SERVERS,
+    LAB_NUMBERS,
+    LAB_TOPICS
+};
+
+enum lab_verdict { LAB_NOT_TRIED, LAB_HOLDS, LAB_FAILS, LAB_ONLY_IF, LAB_VERDICTS };
+
+/* What an entry cannot do without; lacking it, the entry is not tried. */
+enum lab_needs {
+    LAB_ROOT = 1,      /* a privilege that an ordinary user lacks */
+    LAB_NAMESPACE = 2, /* a network namespace of its own: root, or user namespaces */
+    LAB_INET6 = 4      /* the address ::1 */
+};
+
+enum lab_flags {
+    LAB_WAITS = 1,   /* mostly waits for a kernel timer: runs beside the others */
+    LAB_THOROUGH = 2 /* sees more, and takes longer, with --thorough */
+};
+
+struct lab_case;
+
+/* A row of the table in entries.h. */
+struct lab_entry {
+    const char *name; /* on the command line, and of the region of C that is shown */
+    enum lab_topic topic;
+    const char *statement; /* in our own words, as people tell it */
+    const char *source;    /* RFC section, POSIX, man page or subject of textbooks */
+    const char *twist;     /* the change under which the opposite must be observed */
+    void (*run)(struct lab_case *lab);
+    unsigned needs;       /* of enum lab_needs */
+    unsigned twist_needs; /* further needs of the twist */
+    unsigned repeats;     /* attempts; at least 5 where chance can enter */
+    unsigned flags;       /* of enum lab_flags */
+    unsigned limit_s;     /* an attempt that takes longer hangs; 0: 10 s */
+};
+
+#define LAB_TEXT_BYTES 240
+#define LAB_WHY_BYTES 640
+#define LAB_STEPS 12
+#define LAB_FACTS 24
+#define LAB_MOMENTS 16
+
+/* One piece of evidence: a number with its unit, or a word (the name of an errno value, a state). */
+struct lab_fact {
+    char name[64];
+    char unit[12];
+    uint64_t number; /* or MISSING */
+    char text[96];   /* not empty: it is a word */
+};
+
+struct lab_moment {
+    uint64_t at_ns; /* since the attempt began */
+    char what[120];
+};
+
+/* What one attempt saw. */
+struct lab_record {
+    enum lab_verdict verdict;
+    char summary[LAB_TEXT_BYTES];   /* the evidence in one line */
+    char condition[LAB_TEXT_BYTES]; /* with LAB_ONLY_IF: holds only if this */
+    char reason[LAB_TEXT_BYTES];    /* with LAB_NOT_TRIED: why not */
+    char why[LAB_WHY_BYTES];        /* "" where nothing needs explaining */
+    char skipped[LAB_TEXT_BYTES];   /* what only --thorough shows; "" */
+    unsigned step_count, fact_count, moment_count;
+    char steps[LAB_STEPS][LAB_TEXT_BYTES];
+    struct lab_fact facts[LAB_FACTS];
+    struct lab_moment moments[LAB_MOMENTS];
+    bool controlled;                      /* a control was made */
+    bool control_sound;                   /* and turned out as it must */
+    char control_change[LAB_TEXT_BYTES];  /* the one change */
+    char control_outcome[LAB_TEXT_BYTES]; /* what was seen then */
+    uint64_t began_ns, ended_ns;
+};
+
+struct lab_case {
+    const struct lab_entry *entry;
+    bool twist;    /* make the observation under the changed condition */
+    bool thorough; /* also what takes long */
+    struct lab_record *record;
+};
+
+#define LAB_FORMAT(string, first) __attribute__((format(printf, string, first)))
+
+/* What was done, in order. */
+void lab_step(struct lab_case *lab, const char *format, ...) LAB_FORMAT(2, 3);
+
+/* Evidence: a number (MISSING: it could not be had), or a word. */
+void lab_number(struct lab_case *lab, const char *name, uint64_t number, const char *unit);
+void lab_word(struct lab_case *lab, const char *name, const char *format, ...) LAB_FORMAT(3, 4);
+
+/* A point of the timeline, at the present moment. */
+void lab_moment(struct lab_case *lab, const char *format, ...) LAB_FORMAT(2, 3);
+
+/* The negative control: the same code with one change. `sound`: it turned out as it must for the observation to mean
+ * anything; otherwise the attempt is not tried. */
+void lab_control(struct lab_case *lab, bool sound, const char *change, const char *format, ...) LAB_FORMAT(4, 5);
+
+/* The verdict, and the evidence in one line. */
+void lab_decide(struct lab_case *lab, enum lab_verdict verdict, const char *format, ...) LAB_FORMAT(3, 4);
+
+/* The condition of LAB_ONLY_IF, as the end of "holds only if ...". */
+void lab_condition(struct lab_case *lab, const char *format, ...) LAB_FORMAT(2, 3);
+
+/* Why what was seen is so. */
+void lab_why(struct lab_case *lab, const char *text);
+
+/* What --thorough would have shown. */
+void lab_skip(struct lab_case *lab, const char *text);
+
+/* Ends the attempt: it could not be made, for this reason. */
+void lab_give_up(struct lab_case *lab, const char *format, ...) __attribute__((noreturn)) LAB_FORMAT(2, 3);
+
+/* As lab_give_up(), with the system's words for errno `code`. */
+void lab_give_up_system(struct lab_case *lab, int code, const char *what) __attribute__((noreturn));
+
+/* Ends the attempt when more than `limit_ms` have passed since `since_ns`: the machine was too busy for what was seen
+ * to mean anything, so it is made again, a few times at most. */
+void lab_undisturbed(struct lab_case *lab, uint64_t since_ns, unsigned limit_ms);
+
+/* Exit statuses of an attempt's process. */
+#define LAB_EXIT_DONE 0
+#define LAB_EXIT_AGAIN 75
+
+/* "ECONNRESET" for ECONNRESET; "none" for 0, "error N" for one that has no name here. Never NULL; not for threads. */
+const char *lab_errno(int code);
+
+/* "does not hold" for LAB_FAILS, and so on; "Nagle" for LAB_NAGLE. */
+const char *lab_verdict_name(enum lab_verdict verdict);
+const char *lab_topic_name(enum lab_topic topic);
+
+/* The table. */
+extern const struct lab_entry lab_entries[];
+extern const size_t lab_entry_count;
+
+#endif

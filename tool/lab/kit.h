@@ -1,0 +1,118 @@
+/*
+ * kit.h: what many entries need: connected sockets, queues that are asked instead of slept on, acknowledgements that
+ * are withheld, other processes, network namespaces.
+ *
+ * Where a function cannot do what it is asked, the attempt ends as "not tried" with the reason, so that entries read as
+ * the experiment alone. Raw calls are made here and in the entries on purpose: they are what is being shown.
+ */
+#ifndef TINYGRAM_LAB_KIT_H
+#define TINYGRAM_LAB_KIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "clock.h"
+#include "lab/case.h"
+#include "net.h"
+
+/* How long something may take that happens at once on an idle machine; a busy one gets this long. */
+#define LAB_SOON_NS (2 * NS_PER_S)
+
+/* Waits until `condition` holds, at most `limit_ns`; it is looked at four thousand times a second. Look at it again
+ * afterwards. */
+#define LAB_WAIT(condition, limit_ns)                                                                                  \
+    for (uint64_t lab_until_ns = clock_deadline_ns(limit_ns); !(condition) && clock_now_ns() < lab_until_ns;)          \
+    lab_pause()
+
+/* A quarter of a millisecond. */
+void lab_pause(void);
+
+/* How two ends are joined. Zero means: the kernel decides. */
+struct lab_link {
+    int family;     /* AF_INET unless given */
+    int type;       /* SOCK_STREAM unless given */
+    int mss;        /* TCP_MAXSEG of both ends */
+    int sndbuf;     /* SO_SNDBUF of the first end, before connect() */
+    int rcvbuf;     /* SO_RCVBUF of the second end, before listen() */
+    bool congested; /* keep the default congestion control; otherwise it is reno, which does not pace */
+};
+
+/* Options. The value set must be accepted; lab_get() reads an int. */
+void lab_set(struct lab_case *lab, int fd, int level, int option, int value);
+int lab_get(struct lab_case *lab, int fd, int level, int option);
+
+/* A socket. */
+int lab_socket(struct lab_case *lab, int family, int type);
+
+/* The loopback address of `family` with a port (host byte order; 0: none yet). */
+struct endpoint lab_loopback(struct lab_case *lab, int family, uint16_t port);
+uint16_t lab_port(const struct endpoint *at);
+struct endpoint lab_name_of(struct lab_case *lab, int fd);
+
+/* A listener at a port of the kernel's choice. */
+int lab_listen(struct lab_case *lab, int family, int backlog, struct endpoint *bound);
+
+/* ends[0] connected to a listener, which accepted ends[1]; the listener is closed. For SOCK_DGRAM both are bound, and
+ * ends[0] is connected to ends[1]. */
+void lab_connect(struct lab_case *lab, const struct lab_link *link, int ends[2]);
+
+/* Sends `count` bytes, which the kernel must take at once. */
+void lab_send(struct lab_case *lab, int fd, size_t count, int flags);
+
+/* Reads exactly `count` bytes; they must come soon. */
+void lab_receive(struct lab_case *lab, int fd, size_t count);
+
+/* Writes until the kernel takes no more and nothing moves; returns how many bytes it took. */
+size_t lab_fill(struct lab_case *lab, int fd);
+
+/* Reads until the end of the stream or an error. Returns the bytes and stores the errno value (0: end of file). */
+size_t lab_drain(struct lab_case *lab, int fd, int *code);
+
+/* Bytes: written and not sent (SIOCOUTQNSD); written and not acknowledged, sent or not (SIOCOUTQ); arrived and not read
+ * (SIOCINQ). */
+int lab_unsent(struct lab_case *lab, int fd);
+int lab_unacknowledged(struct lab_case *lab, int fd);
+int lab_unread(struct lab_case *lab, int fd);
+
+/* A field of TCP_INFO, such as "snd_wnd"; MISSING when the kernel lacks it. */
+uint64_t lab_info(int fd, const char *field);
+
+/* Data segments sent for the first time. */
+uint64_t lab_segments(int fd);
+
+/* Waits until the socket is ready for `events` of poll(2). Returns those of them that came, 0 when none did in time. */
+int lab_ready(struct lab_case *lab, int fd, short events, uint64_t limit_ns);
+
+/* Lets every segment that arrives for this socket be dropped before TCP sees it (SO_ATTACH_FILTER), and ends that: on a
+ * sender it withholds acknowledgements, on a receiver the data. */
+void lab_deafen(struct lab_case *lab, int fd);
+void lab_hear(struct lab_case *lab, int fd);
+
+/* A second process; 0 in the child. It ends with the attempt. */
+pid_t lab_fork(struct lab_case *lab);
+
+/* Memory that is shared with processes forked later, zeroed. */
+void *lab_shared(struct lab_case *lab, size_t bytes);
+
+/* Waits until process `pid` sleeps in a system call, or is gone. Returns whether it sleeps. */
+bool lab_sleeps(pid_t pid, uint64_t limit_ns);
+
+/* The state letter of a process (S, R, Z, ...), 0 when it is gone. */
+char lab_process_state(pid_t pid);
+
+/* Gives up every privilege of root for the rest of the attempt. */
+void lab_drop_privilege(struct lab_case *lab);
+
+/* Moves the attempt into a network namespace of its own, with loopback up: its sysctls may be set, its counters are
+ * nobody else's. */
+void lab_namespace(struct lab_case *lab);
+void lab_sysctl(struct lab_case *lab, const char *path, const char *value);
+
+/* The state of the connection with these local and remote ports in /proc/net/tcp ("ESTABLISHED", "TIME_WAIT", ...; ""
+ * when there is none), and the milliseconds left on its timer (MISSING: none runs). */
+const char *lab_tcp_state(struct lab_case *lab, uint16_t local, uint16_t remote, uint64_t *timer_ms);
+
+#endif
