@@ -90,9 +90,10 @@ def test_tool_knows_nothing_of_python(source: Path) -> None:
 
 
 def test_socket_options_are_set_in_one_place() -> None:
-    """setsockopt and getsockopt are called in sockopt.c and (for TCP_INFO) tcpinfo.c only: one table of options."""
+    """setsockopt and getsockopt are called in sockopt.c and (for TCP_INFO) tcpinfo.c only: one table of options. The
+    entries of the lab show the calls themselves."""
     callers = {path.name for path in C_FILES if re.search(r"\b[gs]etsockopt\(", path.read_text(encoding="utf-8"))
-               and path.suffix == ".c"}
+               and path.suffix == ".c" and path.parent.name != "lab"}
     assert callers <= {"sockopt.c", "tcpinfo.c"}
 
 

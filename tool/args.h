@@ -28,7 +28,7 @@ enum command {
 struct args_row {
     const char *name;     /* without dashes */
     const char *value;    /* what stands behind it in the help; NULL: it takes none */
-    const char *group;    /* workload, setting, output, receiver, ...; "hidden": not told to people */
+    const char *group;    /* workload, setting, output, receiver, ...; "proof": for tests, in no help */
     const char *fallback; /* default, as it would be typed; NULL: none */
     unsigned commands;
     int (*parse)(const char *text, void *field);

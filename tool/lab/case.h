@@ -36,7 +36,8 @@ enum lab_verdict { LAB_NOT_TRIED, LAB_HOLDS, LAB_FAILS, LAB_ONLY_IF, LAB_VERDICT
 enum lab_needs {
     LAB_ROOT = 1,      /* a privilege that an ordinary user lacks */
     LAB_NAMESPACE = 2, /* a network namespace of its own: root, or user namespaces */
-    LAB_INET6 = 4      /* the address ::1 */
+    LAB_INET6 = 4,     /* the address ::1 */
+    LAB_FILTER = 8     /* a filter on a socket, to withhold segments: kernels differ in who may attach one */
 };
 
 enum lab_flags {

@@ -1,7 +1,6 @@
-# code.awk: the regions of C that show an entry (see code.h), as a C file. An entry's name stands behind "show".
+# code.awk: the regions of C that show an entry (see code.h), as a C file. The names of entries stand behind "show".
 function literal(line) {
-    gsub(/\\/, "\\\\", line)
-    gsub(/"/, "\\\"", line)
+    gsub(/[\\"]/, "\\\\&", line)
     return "     \"" line "\\n\""
 }
 function fail(what) {
@@ -15,23 +14,27 @@ BEGIN {
     print "const struct lab_code lab_code[] = {"
 }
 FNR == 1 && open { fail("the region before this file is not closed") }
-/^ *\/\* show [a-z0-9-]+ \*\/$/ {
+/^ *\/\* show( [a-z0-9-]+)+ \*\/$/ {
     if (open)
         fail("a region opens inside another")
-    open = 1
+    open = FNR + 1
     match($0, /^ */)
     indent = RLENGTH
-    printf "    {\"%s\", \"%s\", %d,\n", $3, FILENAME, FNR + 1
+    names = $0
+    gsub(/^ *\/\* show | \*\/$/, "", names)
+    text = ""
     next
 }
 /^ *\/\* shown \*\/$/ {
     if (!open)
         fail("nothing is shown here")
+    count = split(names, name, " ")
+    for (i = 1; i <= count; i++)
+        printf "    {\"%s\", \"%s\", %d,\n%s    },\n", name[i], FILENAME, open, text
     open = 0
-    print "    },"
     next
 }
-open { print literal(substr($0, 1, indent) ~ /^ *$/ ? substr($0, indent + 1) : $0) }
+open { text = text literal(substr($0, 1, indent) ~ /^ *$/ ? substr($0, indent + 1) : $0) "\n" }
 END {
     if (open && !failed)
         fail("a region is not closed")

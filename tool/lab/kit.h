@@ -89,6 +89,7 @@ int lab_ready(struct lab_case *lab, int fd, short events, uint64_t limit_ns);
 /* Lets every segment that arrives for this socket be dropped before TCP sees it (SO_ATTACH_FILTER), and ends that: on a
  * sender it withholds acknowledgements, on a receiver the data. */
 void lab_deafen(struct lab_case *lab, int fd);
+bool lab_may_deafen(struct lab_case *lab);
 void lab_hear(struct lab_case *lab, int fd);
 
 /* A second process; 0 in the child. It ends with the attempt. */

@@ -35,7 +35,7 @@ static const char *const sysctls[] = {
 
 #define SYSCTLS (sizeof sysctls / sizeof sysctls[0])
 
-/* The MSS of a connection over loopback; MISSING when none can be made. */
+/* The MSS that a connection over loopback announces; MISSING when none can be made. */
 static uint64_t
 loopback_mss(void)
 {
@@ -57,7 +57,7 @@ loopback_mss(void)
         close(near);
     close(listener);
     err_clear();
-    return tcpinfo_get(&info, "snd_mss");
+    return tcpinfo_get(&info, "advmss");
 }
 
 static const char *
@@ -67,8 +67,10 @@ read_sysctl(const char *name, char *text, size_t size)
     size_t used = (size_t)snprintf(path, sizeof path, "/proc/sys/");
 
     for (const char *next = name; *next != '\0' && used < sizeof path - 1; next++)
-        path[used++] = *next == '.' ? '/' : *next;
+        path[used++] = *next;
     path[used] = '\0';
+    for (char *dot = strchr(path, '.'); dot != NULL; dot = strchr(dot, '.'))
+        *dot = '/';
     if (system_read_text(path, text, size) != 0)
         return NULL;
     for (char *next = text; *next != '\0'; next++)
@@ -365,7 +367,8 @@ write_entry(struct json *json, const struct lab_outcome *outcome)
     static const struct {
         unsigned bit;
         const char *name;
-    } needs[] = {{LAB_ROOT, "root"}, {LAB_NAMESPACE, "network namespace"}, {LAB_INET6, "inet6"}};
+    } needs[] = {
+        {LAB_ROOT, "root"}, {LAB_NAMESPACE, "network namespace"}, {LAB_INET6, "inet6"}, {LAB_FILTER, "socket filter"}};
     const struct lab_entry *entry = outcome->entry;
     const struct lab_record *record = outcome->record;
 

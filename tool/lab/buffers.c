@@ -1,0 +1,351 @@
+/* buffers.c: the send and the receive buffer, the window, and what close() does to what is in them. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/tcp.h>
+
+#include "lab/kit.h"
+#include "lab/topics.h"
+#include "machine.h"
+
+void
+lab_sndbuf_exact(struct lab_case *lab)
+{
+    static const int requests[] = {1, 2000, 20000, 60000};
+    int exact = 0, doubled = 0;
+    int level = lab->twist ? IPPROTO_TCP : SOL_SOCKET;
+    int option = lab->twist ? TCP_NOTSENT_LOWAT : SO_SNDBUF;
+
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        /* show sndbuf-exact */
+        int fd = lab_socket(lab, AF_INET, SOCK_STREAM);
+        lab_set(lab, fd, level, option, requests[i]);
+        int got = lab_get(lab, fd, level, option);
+        exact += got == requests[i];
+        doubled += got == 2 * requests[i];
+        /* shown */
+        lab_step(lab, "ask for %d bytes, read back %d", requests[i], got);
+        close(fd);
+    }
+    int fd = lab_socket(lab, AF_INET, SOCK_STREAM);
+    lab_set(lab, fd, SOL_SOCKET, SO_SNDBUF, 1);
+    lab_number(lab, "floor", (uint64_t)lab_get(lab, fd, SOL_SOCKET, SO_SNDBUF), "bytes");
+    lab_set(lab, fd, SOL_SOCKET, SO_SNDBUF, 0x3fffffff);
+    lab_number(lab, "ceiling", (uint64_t)lab_get(lab, fd, SOL_SOCKET, SO_SNDBUF), "bytes");
+    lab_number(lab, "net.core.wmem_max", machine_buffer_max(true), "bytes");
+    lab_number(lab, "read back as asked", (uint64_t)exact, "of 4");
+    lab_number(lab, "read back doubled", (uint64_t)doubled, "of 4");
+    lab_set(lab, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 20000);
+    int control = lab_get(lab, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT);
+    lab_control(lab, control == 20000, "TCP_NOTSENT_LOWAT instead of SO_SNDBUF", "20000 asked, %d read back", control);
+    if (exact == 4) {
+        lab_decide(lab, LAB_HOLDS, "all 4 requests were read back as they were");
+        return;
+    }
+    lab_decide(lab, LAB_FAILS, "%d of 4 requests were read back as asked, %d doubled", exact, doubled);
+    lab_why(lab,
+            "Linux doubles the request, because it counts the memory of its own bookkeeping in the buffer and not the "
+            "payload alone (socket(7)); below a floor it raises it, above twice net.core.wmem_max it cuts it, both "
+            "without an error.");
+}
+
+/* What SO_SNDBUF reads before connect() and after the connection has carried 4 MiB. */
+static void
+watch_sndbuf(struct lab_case *lab, int request, int *before, int *after)
+{
+    int ends[2], listener;
+    struct endpoint at;
+    static char sink[65536];
+    static const char letters[65536];
+
+    listener = lab_listen(lab, AF_INET, 1, &at);
+    ends[0] = lab_socket(lab, AF_INET, SOCK_STREAM);
+    /* show sndbuf-stops-autotuning */
+    if (request != 0)
+        lab_set(lab, ends[0], SOL_SOCKET, SO_SNDBUF, request);
+    *before = lab_get(lab, ends[0], SOL_SOCKET, SO_SNDBUF);
+    if (connect(ends[0], (const struct sockaddr *)&at.address, at.len) != 0)
+        lab_give_up_system(lab, errno, "connect() to loopback failed");
+    ends[1] = accept(listener, NULL, NULL);
+    for (size_t left = 4 << 20; left > 0;) {
+        ssize_t sent = send(ends[0], letters, sizeof letters, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent > 0)
+            left -= (size_t)sent < left ? (size_t)sent : left;
+        while (recv(ends[1], sink, sizeof sink, MSG_DONTWAIT) > 0)
+            ;
+        if (sent < 0)
+            lab_ready(lab, ends[0], POLLOUT, LAB_SOON_NS);
+    }
+    *after = lab_get(lab, ends[0], SOL_SOCKET, SO_SNDBUF);
+    /* shown */
+}
+
+void
+lab_sndbuf_autotuning(struct lab_case *lab)
+{
+    int before, after, free_before, free_after;
+
+    lab_step(lab, "set SO_SNDBUF to 64 KiB before connect(), send 4 MiB, read SO_SNDBUF again");
+    watch_sndbuf(lab, lab->twist ? 0 : 65536, &before, &after);
+    watch_sndbuf(lab, 0, &free_before, &free_after);
+    lab_number(lab, "before connect", (uint64_t)before, "bytes");
+    lab_number(lab, "after 4 MiB", (uint64_t)after, "bytes");
+    lab_control(lab, free_after > free_before, "SO_SNDBUF not set", "it went from %d to %d bytes", free_before,
+                free_after);
+    if (before == after)
+        lab_decide(lab, LAB_HOLDS, "once set it stayed at %d bytes; untouched it went from %d to %d", after,
+                   free_before, free_after);
+    else
+        lab_decide(lab, LAB_FAILS, "it went from %d to %d bytes", before, after);
+}
+
+void
+lab_own_buffers(struct lab_case *lab)
+{
+    int first[2], second[2];
+
+    lab_step(lab, "fill one connection whose reader sleeps, then write to a second one and back on the first");
+    lab_connect(lab, &(struct lab_link){.sndbuf = 8192, .rcvbuf = 8192}, first);
+    lab_connect(lab, &(struct lab_link){.sndbuf = 8192, .rcvbuf = 8192}, second);
+    if (lab->twist && (second[0] = dup(first[0])) < 0)
+        lab_give_up_system(lab, errno, "dup() failed");
+    /* show own-buffers */
+    size_t filled = lab_fill(lab, first[0]);
+    bool full = send(first[0], "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0;
+    bool back = send(first[1], "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
+    bool other = send(second[0], "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
+    /* shown */
+    lab_number(lab, "filled", filled, "bytes");
+    lab_word(lab, "the same socket again", full ? "EAGAIN" : "taken");
+    lab_word(lab, "the other end of it", back ? "taken" : "EAGAIN");
+    lab_word(lab, "the second socket", other ? "taken" : "EAGAIN");
+    lab_control(lab, full, "the same socket instead of another", "one more byte: %s", full ? "EAGAIN" : "taken");
+    if (back && other)
+        lab_decide(lab, LAB_HOLDS, "with one socket full (%zu bytes), its other end and a second socket took data",
+                   filled);
+    else
+        lab_decide(lab, LAB_FAILS, "with one socket full, the other took no byte");
+}
+
+void
+lab_window(struct lab_case *lab)
+{
+    int ends[2], control[2];
+    struct lab_link link = {.rcvbuf = 20000, .type = lab->twist ? SOCK_DGRAM : SOCK_STREAM};
+
+    lab_step(lab, "give the receiver SO_RCVBUF 20000, let it sleep, and write until the kernel takes no more");
+    lab_connect(lab, &link, ends);
+    int room = lab_get(lab, ends[1], SOL_SOCKET, SO_RCVBUF);
+    size_t taken = 0;
+    if (lab->twist) /* datagrams know no window: the kernel takes whatever is sent */
+        for (int i = 0; i < 1000; i++)
+            taken += send(ends[0], &link, 100, MSG_DONTWAIT) == 100 ? 100 : 0;
+    else
+        taken = lab_fill(lab, ends[0]);
+    lab_moment(lab, "the kernel has taken %zu bytes", taken);
+    /* show window */
+    uint64_t travelled = taken - (lab->twist ? 0 : (uint64_t)lab_unacknowledged(lab, ends[0]));
+    uint64_t window = lab_info(ends[0], "snd_wnd");
+    /* shown */
+    lab_number(lab, "receive buffer", (uint64_t)room, "bytes");
+    lab_number(lab, "taken by the sender's kernel", taken, "bytes");
+    lab_number(lab, "left the sender", travelled, "bytes");
+    lab_number(lab, "the peer's window", window, "bytes");
+    uint64_t opened = MISSING;
+    if (!lab->twist) {
+        lab_receive(lab, ends[1], travelled / 2 + 1);
+        LAB_WAIT(lab_info(ends[0], "snd_wnd") > 0 && lab_unacknowledged(lab, ends[0]) < (int)(taken - travelled),
+                 LAB_SOON_NS);
+        opened = taken - (uint64_t)lab_unacknowledged(lab, ends[0]);
+        lab_number(lab, "left the sender after a read", opened, "bytes");
+        lab_moment(lab, "half is read: a window update comes, and %llu bytes have left", (unsigned long long)opened);
+    }
+    lab_connect(lab, &(struct lab_link){.rcvbuf = 20000}, control);
+    size_t passed = 0;
+    for (int i = 0; i < 20; i++) {
+        lab_send(lab, control[0], 5000, 0);
+        lab_receive(lab, control[1], 5000);
+        passed += 5000;
+    }
+    lab_control(lab, passed > (size_t)room, "a reader that reads", "%zu bytes travelled", passed);
+    if (travelled <= (uint64_t)room && travelled < taken && opened > travelled) {
+        lab_decide(lab, LAB_HOLDS, "%llu of %zu bytes left the sender, the rest waits; the receive buffer is %d bytes",
+                   (unsigned long long)travelled, taken, room);
+        lab_why(
+            lab,
+            "The buffer counts the kernel's bookkeeping too, so the window that it announces is about half of it at "
+            "first. What does not fit stays in the send buffer until a window update.");
+    } else
+        lab_decide(lab, LAB_FAILS, "%llu bytes left the sender, more than the receive buffer's %d",
+                   (unsigned long long)travelled, room);
+}
+
+void
+lab_close_delivers(struct lab_case *lab)
+{
+    int ends[2], code;
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+    lab_step(lab, "write to a reader that sleeps until nothing more is taken; close(); only then let it read");
+    for (int control = 0; control < 2; control++) {
+        lab_connect(lab, &(struct lab_link){.rcvbuf = 20000, .sndbuf = 20000}, ends);
+        /* show close-delivers */
+        size_t taken = lab_fill(lab, ends[0]);
+        int waiting = lab_unacknowledged(lab, ends[0]);
+        if (control || lab->twist)
+            setsockopt(ends[0], SOL_SOCKET, SO_LINGER, &now, sizeof now); /* close() resets */
+        close(ends[0]);
+        size_t arrived = lab_drain(lab, ends[1], &code);
+        /* shown */
+        if (control) {
+            lab_control(lab, arrived < taken && waiting > 0, "SO_LINGER 0, which makes close() reset",
+                        "%zu of %zu bytes arrived, then %s", arrived, taken, lab_errno(code));
+            return;
+        }
+        lab_number(lab, "written", taken, "bytes");
+        lab_number(lab, "in the send buffer at close()", (uint64_t)waiting, "bytes");
+        lab_number(lab, "read", arrived, "bytes");
+        lab_word(lab, "then", "%s", code == 0 ? "end of file" : lab_errno(code));
+        if (arrived == taken && code == 0)
+            lab_decide(lab, LAB_HOLDS, "all %zu bytes arrived, %d of which close() had found in the send buffer", taken,
+                       waiting);
+        else
+            lab_decide(lab, LAB_FAILS, "%zu of %zu bytes arrived, then %s", arrived, taken, lab_errno(code));
+    }
+}
+
+/* close() of a socket whose receive buffer holds data that is read before or not: what the peer sees. */
+static int
+closed_with_unread(struct lab_case *lab, bool read_first)
+{
+    int ends[2], code;
+
+    lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    /* show close-unread-resets */
+    lab_send(lab, ends[0], 100, 0);
+    LAB_WAIT(lab_unread(lab, ends[1]) == 100, LAB_SOON_NS);
+    if (read_first)
+        lab_receive(lab, ends[1], 100);
+    close(ends[1]);
+    lab_drain(lab, ends[0], &code); /* 0: end of file */
+    /* shown */
+    return code;
+}
+
+void
+lab_close_unread(struct lab_case *lab)
+{
+    lab_step(lab, "send 100 bytes; the peer closes without reading them; read at the sender");
+    int code = closed_with_unread(lab, lab->twist);
+    int control = closed_with_unread(lab, true);
+    lab_word(lab, "the sender read", "%s", code == 0 ? "end of file" : lab_errno(code));
+    lab_control(lab, control == 0, "the peer reads first", "%s", control == 0 ? "end of file" : lab_errno(control));
+    if (code == ECONNRESET)
+        lab_decide(lab, LAB_HOLDS, "close() with 100 unread bytes gave the peer ECONNRESET; with none, end of file");
+    else
+        lab_decide(lab, LAB_FAILS, "the peer saw %s", code == 0 ? "an ordinary end of file" : lab_errno(code));
+}
+
+/* The largest window that a peer announces while 1 MiB fills it; its SO_RCVBUF before listen() and after accept() (0:
+ * not set). */
+static uint64_t
+widest_window(struct lab_case *lab, int before, int after)
+{
+    int ends[2];
+    uint64_t widest = 0;
+    static const char letters[16384];
+
+    lab_connect(lab, &(struct lab_link){.rcvbuf = before}, ends);
+    /* show rcvbuf-any-time */
+    if (after != 0)
+        lab_set(lab, ends[1], SOL_SOCKET, SO_RCVBUF, after);
+    for (int piece = 0; piece < 64; piece++) {
+        send(ends[0], letters, sizeof letters, MSG_NOSIGNAL | MSG_DONTWAIT);
+        LAB_WAIT(lab_unsent(lab, ends[0]) == 0 || lab_info(ends[0], "snd_wnd") == 0, 20 * NS_PER_MS);
+        uint64_t window = lab_info(ends[0], "snd_wnd");
+        widest = window != MISSING && window > widest ? window : widest;
+    }
+    /* shown */
+    return widest;
+}
+
+void
+lab_rcvbuf_any_time(struct lab_case *lab)
+{
+    int large = 2 << 20;
+    int first = lab->twist ? 0 : 4096;
+
+    lab_step(lab, "set SO_RCVBUF to 2 MiB: before listen(); after accept(); after accept(), with %d before listen()",
+             first);
+    lab_step(lab, "fill the connection and note the largest window that the peer announces");
+    uint64_t early = widest_window(lab, large, 0);
+    uint64_t late = widest_window(lab, 0, large);
+    uint64_t narrowed = widest_window(lab, first, large);
+    uint64_t small = widest_window(lab, 4096, 0);
+    if (early == 0)
+        lab_give_up(lab, "this kernel does not tell the peer's window");
+    lab_number(lab, "set before listen", early, "bytes");
+    lab_number(lab, "set after accept", late, "bytes");
+    lab_number(lab, "set after accept, small before listen", narrowed, "bytes");
+    lab_control(lab, small < 65536 && early > 131072, "4096 before listen() and nothing else", "%llu bytes",
+                (unsigned long long)small);
+    if (narrowed > 65535 && late > 65535)
+        lab_decide(lab, LAB_HOLDS, "windows of %llu, %llu and %llu bytes: the moment did not matter",
+                   (unsigned long long)early, (unsigned long long)late, (unsigned long long)narrowed);
+    else if (late > 65535) {
+        lab_condition(lab, "no small one was set before the handshake");
+        lab_decide(lab, LAB_ONLY_IF,
+                   "set after accept() the window reached %llu bytes; after a small one before listen() %llu",
+                   (unsigned long long)late, (unsigned long long)narrowed);
+        lab_why(lab,
+                "The window scale is fixed in the handshake. A buffer that was not set leaves it wide, because Linux "
+                "reckons with the largest buffer that autotuning might give; a small one set before the handshake "
+                "leaves no scale, and 65535 bytes stay the most.");
+    } else
+        lab_decide(lab, LAB_FAILS, "before listen() the window reached %llu bytes, after accept() only %llu",
+                   (unsigned long long)early, (unsigned long long)late);
+}
+
+void
+lab_write_returned(struct lab_case *lab)
+{
+    struct endpoint at;
+
+    lab_step(lab, "connect to a listener that never accepts, write 1000 bytes");
+    int listener = lab_listen(lab, AF_INET, 1, &at);
+    int fd = lab_socket(lab, AF_INET, SOCK_STREAM);
+    if (connect(fd, (const struct sockaddr *)&at.address, at.len) != 0)
+        lab_give_up_system(lab, errno, "connect() to loopback failed");
+    if (lab->twist) { /* a peer that reads before write() is looked at */
+        int peer = accept(listener, NULL, NULL);
+        lab_send(lab, fd, 1000, 0);
+        lab_receive(lab, peer, 1000);
+        lab_decide(lab, LAB_HOLDS, "the peer's program had read the 1000 bytes");
+        return;
+    }
+    /* show write-returned */
+    char letters[1000] = "";
+    ssize_t written = write(fd, letters, sizeof letters); /* returns at once */
+    LAB_WAIT(lab_unacknowledged(lab, fd) == 0, LAB_SOON_NS);
+    bool acknowledged = lab_unacknowledged(lab, fd) == 0;     /* by the peer's kernel */
+    bool accepted = lab_ready(lab, listener, POLLIN, 0) == 0; /* by its program: then the listener has nothing */
+    /* shown */
+    lab_number(lab, "write returned", (uint64_t)written, "bytes");
+    lab_word(lab, "acknowledged by the peer's kernel", acknowledged ? "yes" : "no");
+    lab_word(lab, "accepted by the peer's program", accepted ? "yes" : "no");
+    size_t more = lab_fill(lab, fd);
+    bool full = write(fd, letters, 0) == 0 && send(fd, letters, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0;
+    lab_control(lab, full, "so much that both buffers are full", "after %zu more bytes nothing more was taken", more);
+    if (written == 1000 && !accepted) {
+        lab_decide(lab, LAB_FAILS, "write() returned 1000 although the peer's program had not even called accept()");
+        lab_why(
+            lab,
+            "write() returns when the bytes are in this kernel's send buffer. That the peer's program has them only "
+            "an answer of that program can tell.");
+    } else
+        lab_decide(lab, LAB_HOLDS, "write() returned %zd, and the peer had accepted", written);
+}

@@ -1,0 +1,450 @@
+/* closing.c: the end of a connection: FIN, reset, TIME_WAIT, half-close, linger. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <linux/tcp.h>
+
+#include "lab/kit.h"
+#include "lab/topics.h"
+
+/* Sets SO_LINGER. */
+static void
+linger(struct lab_case *lab, int fd, int seconds)
+{
+    struct linger value = {.l_onoff = 1, .l_linger = seconds};
+    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &value, sizeof value) != 0)
+        lab_give_up_system(lab, errno, "SO_LINGER was refused");
+}
+
+void
+lab_time_wait_first(struct lab_case *lab)
+{
+    int ends[2], code;
+    uint64_t left_ms;
+
+    lab_step(lab, "close one end of a connection, then the other; look both up in /proc/net/tcp");
+    lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    struct endpoint first = lab_name_of(lab, ends[0]), second = lab_name_of(lab, ends[1]);
+    if (lab->twist)
+        linger(lab, ends[0], 0);
+    /* show time-wait-first-closer */
+    close(ends[0]); /* sends FIN first */
+    lab_drain(lab, ends[1], &code);
+    close(ends[1]);
+    LAB_WAIT(lab_tcp_state(lab, lab_port(&second), lab_port(&first), NULL)[0] == '\0', LAB_SOON_NS);
+    const char *state = lab_tcp_state(lab, lab_port(&first), lab_port(&second), &left_ms);
+    const char *other = lab_tcp_state(lab, lab_port(&second), lab_port(&first), NULL);
+    /* shown */
+    lab_word(lab, "who closed first", "%s", state[0] != '\0' ? state : "gone");
+    lab_word(lab, "who closed second", "%s", other[0] != '\0' ? other : "gone");
+    lab_number(lab, "time left", left_ms, "ms");
+    lab_control(lab, strcmp(other, "TIME_WAIT") != 0, "the end that closed second", "%s",
+                other[0] != '\0' ? other : "gone");
+    if (strcmp(state, "TIME_WAIT") == 0)
+        lab_decide(lab, LAB_HOLDS, "the end that closed first is in TIME_WAIT, for %llu s more; the other is gone",
+                   (unsigned long long)(left_ms / 1000));
+    else
+        lab_decide(lab, LAB_FAILS, "the end that closed first is %s", state[0] != '\0' ? state : "gone");
+}
+
+/* Which of the two servers sets SO_REUSEADDR. */
+enum reuse { REUSE_NONE, REUSE_NEW, REUSE_BOTH };
+
+/* A server has served one client and ended; another binds and listens at its port. Returns that one's errno value. */
+static int
+bind_again(struct lab_case *lab, bool server_first, enum reuse reuse)
+{
+    struct endpoint at = lab_loopback(lab, AF_INET, 0);
+    int code, yes = 1, result = 0;
+
+    /* show rebind-needs-reuseaddr reuseaddr-new-enough */
+    int listener = lab_socket(lab, AF_INET, SOCK_STREAM);
+    if (reuse == REUSE_BOTH)
+        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(listener, (const struct sockaddr *)&at.address, at.len) != 0 || listen(listener, 1) != 0)
+        lab_give_up_system(lab, errno, "the first server cannot listen");
+    at = lab_name_of(lab, listener);
+    int client = lab_socket(lab, AF_INET, SOCK_STREAM);
+    if (connect(client, (const struct sockaddr *)&at.address, at.len) != 0)
+        lab_give_up_system(lab, errno, "connect() to loopback failed");
+    int server = accept(listener, NULL, NULL);
+    uint16_t remote = lab_port(&(struct endpoint[]){lab_name_of(lab, client)}[0]);
+    close(listener);
+    close(server_first ? server : client); /* this end goes to TIME_WAIT */
+    lab_drain(lab, server_first ? client : server, &code);
+    close(server_first ? client : server);
+    uint16_t first = server_first ? lab_port(&at) : remote, second = server_first ? remote : lab_port(&at);
+    LAB_WAIT(strcmp(lab_tcp_state(lab, first, second, NULL), "TIME_WAIT") == 0, LAB_SOON_NS);
+
+    int again = lab_socket(lab, AF_INET, SOCK_STREAM);
+    if (reuse != REUSE_NONE)
+        setsockopt(again, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(again, (const struct sockaddr *)&at.address, at.len) != 0 || listen(again, 1) != 0)
+        result = errno;
+    /* shown */
+    close(again);
+    return result;
+}
+
+/* What bind_again() ended in, in words. */
+static const char *
+listens(int code)
+{
+    return code == 0 ? "it listens" : lab_errno(code);
+}
+
+void
+lab_rebind(struct lab_case *lab)
+{
+    lab_step(lab, "serve one client, close the server's end first, then bind and listen at the same port again");
+    int without = bind_again(lab, !lab->twist, REUSE_NONE);
+    int with = bind_again(lab, !lab->twist, REUSE_BOTH);
+    int control = bind_again(lab, false, REUSE_NONE);
+    lab_word(lab, "without SO_REUSEADDR", "%s", listens(without));
+    lab_word(lab, "with SO_REUSEADDR", "%s", listens(with));
+    lab_control(lab, control == 0, "the client closes first, no SO_REUSEADDR", "%s", listens(control));
+    if (without == EADDRINUSE && with == 0)
+        lab_decide(lab, LAB_HOLDS, "EADDRINUSE without SO_REUSEADDR; with it, on every server, no error");
+    else
+        lab_decide(lab, LAB_FAILS, "without SO_REUSEADDR: %s; with it: %s", listens(without), listens(with));
+}
+
+void
+lab_reuse_new(struct lab_case *lab)
+{
+    lab_step(lab, "a server without SO_REUSEADDR serves a client and closes first; the next one sets SO_REUSEADDR");
+    int code = bind_again(lab, true, lab->twist ? REUSE_BOTH : REUSE_NEW);
+    int control = bind_again(lab, true, REUSE_BOTH);
+    lab_word(lab, "the new server", "%s", listens(code));
+    lab_control(lab, control == 0, "the old server had set it too", "%s", listens(control));
+    if (code == 0)
+        lab_decide(lab, LAB_HOLDS, "the new server listens");
+    else {
+        lab_decide(lab, LAB_FAILS, "the new server got %s although it had set SO_REUSEADDR", listens(code));
+        lab_why(
+            lab,
+            "Linux lets sockets share a port only when each of them has SO_REUSEADDR, and what is left in TIME_WAIT "
+            "keeps the option that its socket had. So it must be set from the first start on. (BSD asks the new "
+            "socket alone.)");
+    }
+}
+
+/* Ends the sending direction of ends[0], or closes it; whether 1000 bytes still come the other way. */
+static bool
+other_way_works(struct lab_case *lab, bool whole, int *code)
+{
+    int ends[2];
+    static const char letters[1000];
+
+    lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    /* show half-close */
+    if (whole)
+        close(ends[0]);
+    else
+        shutdown(ends[0], SHUT_WR);
+    size_t before_end = lab_drain(lab, ends[1], code); /* the peer sees the end of the stream */
+    ssize_t sent = send(ends[1], letters, sizeof letters, MSG_NOSIGNAL);
+    if (whole) /* the answer to it is a reset */
+        LAB_WAIT(lab_ready(lab, ends[1], POLLERR, 0) & POLLERR, LAB_SOON_NS);
+    ssize_t second = send(ends[1], letters, sizeof letters, MSG_NOSIGNAL);
+    *code = second < 0 ? errno : 0;
+    if (!whole)
+        lab_receive(lab, ends[0], 2 * sizeof letters);
+    /* shown */
+    return before_end == 0 && sent == (ssize_t)sizeof letters && second == (ssize_t)sizeof letters;
+}
+
+void
+lab_half_close(struct lab_case *lab)
+{
+    int code, control_code;
+
+    lab_step(lab, "shutdown(SHUT_WR) at one end; the other reads end of file and then writes 2000 bytes");
+    bool works = other_way_works(lab, lab->twist, &code);
+    bool control = other_way_works(lab, true, &control_code);
+    lab_word(lab, "the other way", "%s", works ? "2000 bytes arrived" : lab_errno(code));
+    lab_control(lab, !control, "close() instead of shutdown()", "the second write ended in %s",
+                lab_errno(control_code));
+    if (works)
+        lab_decide(lab, LAB_HOLDS, "after SHUT_WR the peer read end of file, and its 2000 bytes arrived");
+    else
+        lab_decide(lab, LAB_FAILS, "the peer's second write ended in %s", lab_errno(code));
+}
+
+/* Sends 100 bytes to an end that was shut for reading. Returns what its reader gets: bytes, or 0 for end of file; the
+ * sender's errno value in *code. */
+static ssize_t
+input_after_shut_rd(struct lab_case *lab, int family, bool shut, int *code)
+{
+    int ends[2];
+    char letters[200] = "";
+
+    lab_connect(lab, &(struct lab_link){.family = family}, ends);
+    /* show shut-rd-discards */
+    if (shut)
+        shutdown(ends[1], SHUT_RD);
+    *code = send(ends[0], letters, 100, MSG_NOSIGNAL) < 0 ? errno : 0;
+    if (family == AF_INET)
+        LAB_WAIT(lab_unacknowledged(lab, ends[0]) == 0, LAB_SOON_NS);
+    ssize_t got = recv(ends[1], letters, sizeof letters, MSG_DONTWAIT);
+    ssize_t then = recv(ends[1], letters, sizeof letters, MSG_DONTWAIT); /* -1 EAGAIN: open; 0: end */
+    /* shown */
+    lab_word(lab, shut ? "the next read, shut" : "the next read, open", "%s", then == 0 ? "end of file" : "EAGAIN");
+    return got;
+}
+
+void
+lab_shut_rd(struct lab_case *lab)
+{
+    int code, control_code;
+
+    lab_step(lab, "shutdown(SHUT_RD) at one end, send it 100 bytes, read there");
+    ssize_t got = input_after_shut_rd(lab, lab->twist ? AF_UNIX : AF_INET, true, &code);
+    ssize_t control = input_after_shut_rd(lab, AF_INET, false, &control_code);
+    lab_word(lab, "the sender", "%s", code == 0 ? "no error" : lab_errno(code));
+    lab_number(lab, "read after SHUT_RD", got < 0 ? MISSING : (uint64_t)got, "bytes");
+    lab_control(lab, control == 100, "no shutdown", "%zd bytes read", control);
+    if (got == 100) {
+        lab_decide(lab, LAB_FAILS, "100 bytes that came after SHUT_RD were acknowledged and could be read");
+        lab_why(
+            lab,
+            "Linux tells the peer nothing and goes on receiving; SHUT_RD only makes a read that finds nothing return "
+            "end of file instead of blocking. (A socket of family unix refuses the peer's write with EPIPE.)");
+    } else
+        lab_decide(lab, LAB_HOLDS, "nothing came through; the sender got %s", lab_errno(code));
+}
+
+/* Writes twice to an end that was closed; the errno values. */
+static void
+write_twice(struct lab_case *lab, int family, int codes[2])
+{
+    int ends[2];
+
+    lab_connect(lab, &(struct lab_link){.family = family}, ends);
+    /* show write-to-closed */
+    close(ends[1]);
+    for (int i = 0; i < 2; i++) {
+        codes[i] = send(ends[0], "x", 1, MSG_NOSIGNAL) < 0 ? errno : 0;
+        if (i == 0 && codes[0] == 0)
+            LAB_WAIT(lab_ready(lab, ends[0], POLLERR, 0) & POLLERR, LAB_SOON_NS); /* the reset has come */
+    }
+    /* shown */
+}
+
+void
+lab_write_to_closed(struct lab_case *lab)
+{
+    int codes[2], control[2];
+
+    lab_step(lab, "the peer closes; write one byte, wait for what comes back, write another");
+    write_twice(lab, lab->twist ? AF_UNIX : AF_INET, codes);
+    write_twice(lab, AF_UNIX, control);
+    lab_word(lab, "first write", "%s", lab_errno(codes[0]));
+    lab_word(lab, "second write", "%s", lab_errno(codes[1]));
+    lab_control(lab, control[0] == EPIPE, "family unix", "first write: %s", lab_errno(control[0]));
+    if (codes[0] == EPIPE)
+        lab_decide(lab, LAB_HOLDS, "the first write failed with EPIPE");
+    else if (codes[0] == 0 && codes[1] == EPIPE) {
+        lab_condition(lab, "the peer's reset has come: the first write succeeds, and draws it");
+        lab_decide(lab, LAB_ONLY_IF, "the first write succeeded, the second got EPIPE");
+        lab_why(lab,
+                "A FIN says only that the peer sends no more; it may still read. Its kernel answers the first data "
+                "with a reset, and only the writes after that fail.");
+    } else
+        lab_decide(lab, LAB_FAILS, "the writes gave %s and %s", lab_errno(codes[0]), lab_errno(codes[1]));
+}
+
+static volatile sig_atomic_t pipes;
+
+static void
+count_pipe(int number)
+{
+    (void)number;
+    pipes++;
+}
+
+void
+lab_sigpipe(struct lab_case *lab)
+{
+    int ends[2], flags = lab->twist ? MSG_NOSIGNAL : 0;
+    struct sigaction action = {.sa_handler = count_pipe};
+
+    lab_step(lab, "the peer resets; write with SIGPIPE counted by a handler, then with MSG_NOSIGNAL");
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGPIPE, &action, NULL);
+    lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    linger(lab, ends[1], 0);
+    close(ends[1]);
+    LAB_WAIT(lab_ready(lab, ends[0], POLLERR, 0) & POLLERR, LAB_SOON_NS);
+    /* show sigpipe */
+    int reset = send(ends[0], "x", 1, MSG_NOSIGNAL) < 0 ? errno : 0; /* takes the reset: ECONNRESET */
+    int code = send(ends[0], "x", 1, flags) < 0 ? errno : 0;         /* EPIPE, and SIGPIPE */
+    int signals = pipes;
+    int quiet = send(ends[0], "x", 1, MSG_NOSIGNAL) < 0 ? errno : 0; /* EPIPE alone */
+    /* shown */
+    lab_word(lab, "first write", "%s", lab_errno(reset));
+    lab_word(lab, "second write", "%s", lab_errno(code));
+    lab_number(lab, "SIGPIPE", (uint64_t)signals, "signals");
+    lab_control(lab, quiet == EPIPE && pipes == signals, "MSG_NOSIGNAL", "%s and no signal", lab_errno(quiet));
+    if (code == EPIPE && signals == 1)
+        lab_decide(lab, LAB_HOLDS, "the write after the reset was told got EPIPE and raised SIGPIPE");
+    else
+        lab_decide(lab, LAB_FAILS, "the write got %s and raised %d signals", lab_errno(code), signals);
+}
+
+/* Closes with SO_LINGER 0 or without; what the peer reads in *code. */
+static size_t
+peer_after_close(struct lab_case *lab, bool hard, int *code)
+{
+    int ends[2];
+
+    lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    /* show linger-zero-resets */
+    lab_send(lab, ends[0], 100, 0);
+    if (hard)
+        linger(lab, ends[0], 0); /* l_onoff 1, l_linger 0 */
+    close(ends[0]);
+    size_t arrived = lab_drain(lab, ends[1], code);
+    /* shown */
+    return arrived;
+}
+
+void
+lab_linger_zero(struct lab_case *lab)
+{
+    int code, control_code;
+
+    lab_step(lab, "send 100 bytes, close() with SO_LINGER 0; read at the peer");
+    size_t arrived = peer_after_close(lab, !lab->twist, &code);
+    size_t control = peer_after_close(lab, false, &control_code);
+    lab_word(lab, "the peer read", "%zu bytes, then %s", arrived, code == 0 ? "end of file" : lab_errno(code));
+    lab_control(lab, control_code == 0, "without SO_LINGER", "%zu bytes, then end of file", control);
+    if (code == ECONNRESET)
+        lab_decide(lab, LAB_HOLDS, "the peer got ECONNRESET");
+    else
+        lab_decide(lab, LAB_FAILS, "the peer got %s", code == 0 ? "end of file" : lab_errno(code));
+}
+
+/* close() with a linger time of `seconds`, `count` bytes written to a peer that sleeps (0: more than fits). How long
+ * close() takes, and how many of the bytes the peer finds afterwards. */
+static uint64_t
+lingering_close(struct lab_case *lab, int seconds, size_t count, size_t *written, size_t *arrived)
+{
+    int ends[2], code;
+
+    lab_connect(lab, &(struct lab_link){.rcvbuf = 20000, .sndbuf = 20000}, ends);
+    /* show linger-until-read linger-drops-rest */
+    *written = count;
+    if (count != 0)
+        lab_send(lab, ends[0], count, 0);
+    else
+        *written = lab_fill(lab, ends[0]); /* part of it stays in the send buffer */
+    linger(lab, ends[0], seconds);
+    uint64_t since_ns = clock_now_ns();
+    close(ends[0]);
+    uint64_t took_ns = clock_now_ns() - since_ns;
+    *arrived = lab_drain(lab, ends[1], &code); /* the peer wakes up and reads */
+    /* shown */
+    lab_moment(lab, "close() took %llu ms; the peer then read %zu of %zu bytes",
+               (unsigned long long)(took_ns / NS_PER_MS), *arrived, *written);
+    return took_ns;
+}
+
+void
+lab_linger_read(struct lab_case *lab)
+{
+    size_t written, arrived, control_written, control_arrived;
+
+    lab_step(lab, "send 100 bytes to a peer that does not read, close() with SO_LINGER 2 s, time it");
+    uint64_t took_ns = lingering_close(lab, 2, lab->twist ? 0 : 100, &written, &arrived);
+    uint64_t control_ns = lingering_close(lab, 2, 0, &control_written, &control_arrived);
+    lab_number(lab, "close() took", took_ns / NS_PER_MS, "ms");
+    lab_control(lab, control_ns >= NS_PER_S, "more than the peer's buffer takes", "close() took %llu ms",
+                (unsigned long long)(control_ns / NS_PER_MS));
+    if (took_ns < NS_PER_S) {
+        lab_decide(lab, LAB_FAILS, "close() returned after %llu ms, with 100 bytes unread at the peer",
+                   (unsigned long long)(took_ns / NS_PER_MS));
+        lab_why(
+            lab,
+            "SO_LINGER waits until the peer's kernel has acknowledged the data and the FIN. Whether its program ever "
+            "reads them no socket option tells.");
+    } else
+        lab_decide(lab, LAB_HOLDS, "close() waited %llu ms for the peer", (unsigned long long)(took_ns / NS_PER_MS));
+}
+
+void
+lab_linger_drops(struct lab_case *lab)
+{
+    size_t written, arrived, control_written, control_arrived;
+
+    lab_step(lab,
+             "write more than the peer's buffer takes, close() with SO_LINGER 1 s; when it is over, let the peer read");
+    uint64_t took_ns = lingering_close(lab, lab->twist ? 0 : 1, 0, &written, &arrived);
+    lingering_close(lab, 0, 0, &control_written, &control_arrived);
+    lab_number(lab, "close() took", took_ns / NS_PER_MS, "ms");
+    lab_number(lab, "written", written, "bytes");
+    lab_number(lab, "read afterwards", arrived, "bytes");
+    lab_control(lab, control_arrived < control_written, "SO_LINGER 0", "%zu of %zu bytes arrived", control_arrived,
+                control_written);
+    if (arrived == written) {
+        lab_decide(lab, LAB_FAILS, "after %llu ms close() gave up waiting, and all %zu bytes arrived nevertheless",
+                   (unsigned long long)(took_ns / NS_PER_MS), arrived);
+        lab_why(
+            lab,
+            "At the time limit close() stops waiting and the kernel goes on in the background, as without SO_LINGER. "
+            "Only a limit of 0 throws data away.");
+    } else
+        lab_decide(lab, LAB_HOLDS, "%zu of %zu bytes arrived", arrived, written);
+}
+
+/* 100 bytes arrive, then a reset; what the reader still gets. `over`: so much is sent that a part cannot arrive. */
+static size_t
+unread_after_reset(struct lab_case *lab, bool over, size_t *written, int *code)
+{
+    int ends[2];
+
+    lab_connect(lab, &(struct lab_link){.rcvbuf = 20000}, ends);
+    /* show reset-destroys-unread */
+    *written = 100;
+    if (over)
+        *written = lab_fill(lab, ends[0]);
+    else
+        lab_send(lab, ends[0], 100, 0);
+    LAB_WAIT(lab_unread(lab, ends[1]) >= 100, LAB_SOON_NS);
+    linger(lab, ends[0], 0);
+    close(ends[0]); /* a reset */
+    LAB_WAIT(lab_ready(lab, ends[1], POLLERR, 0) & POLLERR, LAB_SOON_NS);
+    size_t arrived = lab_drain(lab, ends[1], code);
+    /* shown */
+    return arrived;
+}
+
+void
+lab_reset_unread(struct lab_case *lab)
+{
+    size_t written, control_written;
+    int code, control_code;
+
+    lab_step(lab, "let 100 bytes arrive, reset the connection, then read");
+    size_t arrived = unread_after_reset(lab, lab->twist, &written, &code);
+    size_t control = unread_after_reset(lab, true, &control_written, &control_code);
+    lab_number(lab, "sent", written, "bytes");
+    lab_number(lab, "read after the reset", arrived, "bytes");
+    lab_word(lab, "then", "%s", lab_errno(code));
+    lab_control(lab, control < control_written, "more than had arrived", "%zu of %zu bytes could be read", control,
+                control_written);
+    if (arrived == written) {
+        lab_decide(lab, LAB_FAILS, "the %zu bytes that had arrived could be read, then came %s", arrived,
+                   lab_errno(code));
+        lab_why(lab,
+                "Linux empties the send buffer at a reset and leaves the receive buffer to the reader. Other systems "
+                "throw it away, so a protocol should not count on it.");
+    } else
+        lab_decide(lab, LAB_HOLDS, "%zu of %zu bytes could be read", arrived, written);
+}
