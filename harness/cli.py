@@ -8,8 +8,8 @@
     python3 -m harness gate BASE [--new REF] [...]
     python3 -m harness compare A B [--pattern P | --bytes SIZE] [...]
 
-Exit status (the gate has its own, see gate.py): 0 done; 2 usage, or an experiment that cannot be used; 3 the system refused (no program, nothing to write
-to); 4 a trial failed; 130 interrupted, and the run can be continued.
+Exit status (the gate has its own, see gate.py): 0 done; 2 usage, or an experiment that cannot be used; 3 the system
+refused (no program, nothing to write to); 4 a trial failed; 130 interrupted, and the run can be continued.
 """
 
 from __future__ import annotations
