@@ -26,9 +26,8 @@ def table(items: Sequence[Judged]) -> Table:
     def key(item: Judged) -> float:
         ratio = _positive(item.ratio)
         return -ratio if ratio is not None else 0.0
-    # gnuplot would end a cell at a quotation mark.
     rows: list[tuple[Cell, ...]] = [
-        (wording.shortened(wording.name_of(item), 60).replace('"', "\u201d"), _positive(item.ratio),
+        (wording.shortened(wording.drawn(wording.name_of(item)), 60), _positive(item.ratio),
          _positive(item.low), _positive(item.high), item.verdict.value)
         for item in sorted(items, key=key)]
     return Table(COLUMNS, tuple(rows), ())
@@ -42,7 +41,8 @@ def _positive(value: float | None) -> float | None:
 def caption(job: Job) -> str:
     """What the plot rests on, in lines that fit below it."""
     ks = [item.invocations for item in job.judged]
-    parts = (wording.headline(job).rstrip("."), f"K = {min(ks)}{f' to {max(ks)}' if max(ks) > min(ks) else ''} invocations",
+    span = str(min(ks)) + (f" to {max(ks)}" if max(ks) > min(ks) else "")
+    parts = (wording.headline(job).rstrip("."), f"K = {span} invocations",
              f"{wording.percent(job.judged[0].confidence, 0)} intervals", wording.machine_line(job))
     return "\n".join(wrap("; ".join(parts), CAPTION_WIDTH)[:4])
 

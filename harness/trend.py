@@ -19,7 +19,7 @@ from harness.chart import CAPTION_WIDTH, FORMAT, PLOTS, Chart, ChartError, plot,
 from harness.experiment import ROOT
 from harness.history import Entry, History, HistoryError
 from harness.panels import Cell, Table
-from harness.wording import count, plural, visible
+from harness.wording import count, drawn, plural, visible
 
 COLUMNS: Final = ("kind", "panel", "place", "model", "ratio", "low", "high", "spread", "tolerance", "verdict", "label")
 MODELS_MAX: Final = 6
@@ -68,14 +68,14 @@ def table(entries: Sequence[Entry]) -> Table:
     if len(names) > PANELS_MAX:
         raise ChartError(f"the history has {len(names)} measurements, and a chart of at most {PANELS_MAX} can be read: "
                          "keep a history for each declaration (--history FILE).")
-    rows = [_row("model", model=number, label=_plain(model)) for number, model in enumerate(models, 1)]
+    rows = [_row("model", model=number, label=drawn(model)) for number, model in enumerate(models, 1)]
     for place, commit in enumerate(commits, 1):
         date = next((entry.commit_date for entry in entries if entry.commit == commit), None)
         rows.append(_row("commit", place=place, label=" ".join(filter(None, ((date or "")[:10], commit[:7])))))
     for panel, name in enumerate(names, 1):
         own = [entry for entry in entries if name in entry.measurements]
         tolerances = [entry.measurements[name].tolerance for entry in own]
-        rows.append(_row("panel", panel=panel, tolerance=tolerances[-1], label=_plain(name) or "(no name)"))
+        rows.append(_row("panel", panel=panel, tolerance=tolerances[-1], label=drawn(name) or "(no name)"))
         for number, model in enumerate(models, 1):
             of_model = [entry for entry in entries if model_of(entry) == model]
             for index, entry in enumerate(of_model):
@@ -91,11 +91,6 @@ def table(entries: Sequence[Entry]) -> Table:
 
 def _row(kind: str, **cells: Cell) -> tuple[Cell, ...]:
     return (kind, *(cells.get(column) for column in COLUMNS[1:]))
-
-
-def _plain(text: str) -> str:
-    """One line without the quotation mark, at which gnuplot would end a cell."""
-    return visible(text).replace('"', "\u201d")
 
 
 def _positive(value: float | None) -> float | None:

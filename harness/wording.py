@@ -189,6 +189,11 @@ def shortened(text: str, most: int) -> str:
     return text + "…"
 
 
+def drawn(text: str) -> str:
+    """One line that gnuplot draws as it is: it would end a cell at a quotation mark, and swallow a backslash."""
+    return visible(text).translate({ord('"'): "\u201d", ord("\\"): "\u2216"})
+
+
 def changed(job: Job) -> list[Counted]:
     """The counters that are not what they should be."""
     return [item for item in job.counted if item.verdict != "same"]

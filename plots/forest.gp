@@ -57,7 +57,8 @@ NAME_FONT = sprintf(",%.1f", (longest > 45 ? 13 * 45.0 / longest : 13) * POINT)
 number(value) = sprintf(far < 1.3 ? "%.3f" : value < 0.0995 ? "%.3f" : value < 9.95 ? "%.2f" : "%.0f", value)
 two(low, high) = number(low) . " to " . number(high)
 known(value) = value == value
-ratio_text(ratio, low, high) = known(ratio) ? number(ratio) . (known(low) && known(high) ? sprintf("  (%s)", two(low, high)) : "") \
+ratio_text(ratio, low, high) = known(ratio) && known(low) && known(high) ? sprintf("%s  (%s)", number(ratio), two(low, high)) \
+    : known(ratio) ? number(ratio) \
     : known(low) ? sprintf("-  (%s)", two(low, high)) : "no value"
 # A text that stands on the border is left out when rounding puts it outside.
 inside = 1.000001
