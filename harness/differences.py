@@ -161,5 +161,5 @@ def _listed(names: list[str], most: int = 4) -> str:
 
 
 INSTEAD: Final = ("To judge a change of the program, let both builds take turns in one job: `make gate BASE=COMMIT`. "
-                  "To judge a setting, let its two values take turns: `python3 -m harness compare \"nodelay=on\" "
-                  "\"nodelay=off\"`.")
+                  "To judge a setting, let its two values take turns: "
+                  "`python3 -m harness compare nodelay=on nodelay=off --pattern w100,w400,r1`.")

@@ -43,7 +43,7 @@ FIRST: Final = Measure("first_exchange_s")
 PLANNED: Final = Measure("latency_planned_p50_s")
 PLANNED_LATE: Final = Measure("latency_planned_p99_s")
 
-# What a report shows of machine.json: its key and how it is called. Sizes and lists are worded by `_machine_value`.
+# What a report shows of machine.json: its key and how it is called. Sizes and lists are worded by `machine_value`.
 MACHINE: Final = (
     ("kernel", "kernel"), ("system", "system"), ("architecture", "architecture"), ("cpu_model", "CPU"),
     ("cpus_online", "CPUs online"), ("cpus_allowed", "CPUs allowed"), ("threads_per_core", "threads a core"),
@@ -181,7 +181,7 @@ def notes(run: Run, points: Points, factors: Sequence[str], first: bool = True) 
     found += list(run.plan.notes)
     if run.left:
         found.append(f"{len(run.left)} of {len(run.plan.trials)} planned trials were not run. Continue with: "
-                     f"`python3 -m harness run --continue {_shown(run.folder)}`")
+                     f"`python3 -m harness run --continue {shown(run.folder)}`")
     load, cpus = run.machine.get("load_1m"), run.machine.get("cpus_online")
     if isinstance(load, int | float) and isinstance(cpus, int) and first and load > 0.5 * cpus:
         found.append(f"The machine was busy when the run began (load {load:.1f} on {cpus} CPUs): other work slows "
@@ -236,7 +236,7 @@ def commands(run: Run) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _machine_value(key: str, value: object) -> str:
+def machine_value(key: str, value: object) -> str:
     if value is None:
         return "unknown"
     if key.endswith("_bytes") and isinstance(value, int):
@@ -259,9 +259,9 @@ def machine(described: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         if key.startswith("cgroup") and value is None:
             rows.append((name, "none known"))
         else:
-            rows.append((name, _machine_value(key, value)))
+            rows.append((name, machine_value(key, value)))
     sysctl = described.get("sysctl") or {}
-    rows += [(name, _machine_value(name, sysctl.get(name))) for name in SYSCTLS]
+    rows += [(name, machine_value(name, sysctl.get(name))) for name in SYSCTLS]
     return tuple(rows)
 
 
@@ -318,7 +318,7 @@ def section(run: Run, out_dir: Path, anchor: str, first: bool = True) -> Section
         commands=commands(run), machine=machine(run.machine), workload=run.experiment.workload_name)
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     shown = os.path.relpath(path)
     return str(path) if shown.startswith("..") else shown
 
