@@ -17,13 +17,14 @@ from harness.job import clean, to_json
 from harness.verdict import Job, Judged
 
 INVOCATION_SCHEMA: Final = "tinygram-invocation/1"
-BENCHER_NAME_MAX: Final = 1024
+NAME_MAX: Final = 1000  # Bencher takes 1024 characters, and a name may get a number
 _GOARCH: Final[Mapping[str, str]] = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}
 
 
 def _named(job: Job) -> list[tuple[str, Judged]]:
     """The measurements that may be kept, with names that differ."""
-    return [] if job.unfit else list(zip(wording.unlike([wording.name_of(item) for item in job.judged]), job.judged))
+    names = wording.unlike([wording.name_of(item)[:NAME_MAX] for item in job.judged])
+    return [] if job.unfit else list(zip(names, job.judged))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -71,7 +72,7 @@ def bencher(job: Job) -> str:
             if counter.name == item.name and counter.new is not None:
                 measures[_slug(counter.counter)] = {"value": counter.new}
         if measures:
-            found[name[:BENCHER_NAME_MAX]] = measures
+            found[name] = measures
     return to_json(found)
 
 
