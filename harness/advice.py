@@ -155,8 +155,8 @@ def _count_text(value: float) -> str:
 def verdict_sentences(found: Sequence[Case]) -> list[str]:
     """Should TCP_NODELAY be set? A sentence a verdict, the strongest first."""
     texts = (
-        ("stall", "Yes, set TCP_NODELAY, or use another remedy, for {}: it ends a stall in which {}. An exchange takes "
-                  "{} with Nagle's algorithm and {} with NODELAY."),
+        ("stall", "Yes, set TCP_NODELAY, or use another remedy, for {}: it ends a stall in which {}. The median "
+                  "exchange takes {} with Nagle's algorithm and {} with NODELAY."),
         ("lower", "Yes, TCP_NODELAY shortens {} ({} with Nagle's algorithm, {} with NODELAY)."),
         ("higher", "No, TCP_NODELAY lengthens {} ({} with Nagle's algorithm, {} with NODELAY)."),
         ("unclear", "It does not matter for {}: no clear difference between {} with Nagle's algorithm and {} with "
@@ -197,9 +197,14 @@ def remedy_sentences(points: Points) -> list[str]:
                         if values(line.points, LATENCY))
         if not stuck or len(ranked) < 2:
             continue
+        best, worst = ranked[0][2], ranked[-1][2]
+        effect = compare(worst.points, best.points, LATENCY, lambda point: "")
+        clear = effect is not None and effect.verdict == "higher"
         told.append(
-            f"{heading}: {joined(stuck)} stalls; {joined([line.label for line in free])} do not. The fastest of these "
-            f"is {_cost(ranked[0][2])}, the slowest {_cost(ranked[-1][2])}.")
+            f"{heading}: {joined(stuck)} stalls; {joined([line.label for line in free])} do not. "
+            + (f"The fastest of these is {_cost(best)}, the slowest {_cost(worst)}." if clear else
+               f"Between these there is no clear difference in latency: the medians reach from {_cost(best)} to "
+               f"{_cost(worst)}."))
     return told
 
 
@@ -213,10 +218,11 @@ def split_lines(points: Points) -> dict[str, list[Line]]:
 
 def _cost(line: Line) -> str:
     parts = [f"{_latencies(line.points)}"]
-    for measure, text in ((SEGMENTS, "{} segments"), (CALLS, "{} calls")):
+    for measure, what in ((SEGMENTS, "segment"), (CALLS, "call")):
         found = values(line.points, measure)
         if found:
-            parts.append(text.format(_count_text(median(found))))
+            count = _count_text(median(found))
+            parts.append(f"{count} {what}{'' if count == '1' else 's'}")
     cpu = values(line.points, CPU)
     if cpu:
         parts.append(f"{time_text(median(cpu))} of CPU time")
@@ -274,6 +280,7 @@ def about_pipeline(points: Points) -> Answer:
     by_count = split(sorted(points, key=lambda point: point.row.outstanding or 0),
                      lambda point: None if point.row.outstanding is None else str(point.row.outstanding))
     told: dict[str, list[tuple[str, float]]] = {}
+    saved: list[tuple[float, str, float, float]] = []
     for count, group in by_count.items():
         on, off = answers.by_nodelay(group)
         effect = compare(on, off, rate, lambda point: answers.cell_name(point, _others(point)))
@@ -287,15 +294,34 @@ def about_pipeline(points: Points) -> Answer:
                  if values(on, measure) and values(off, measure)]
         details.append(f"{count} outstanding: NODELAY on gives {times_text(effect.ratio)} the exchanges a second; "
                        f"{'; '.join(parts)}.")
+        fewer = compare(on, off, segments, lambda point: answers.cell_name(point, _others(point)))
+        if fewer is not None and fewer.verdict == "higher":
+            saved.append((fewer.ratio, count, median(values(off, segments)), median(values(on, segments))))
     texts = {"lower": "NODELAY lowers the exchanges a second with {} outstanding ({} times what they are without it).",
              "higher": "NODELAY raises the exchanges a second with {} outstanding ({} times what they are without it).",
-             "unclear": "It makes no clear difference to the rate with {} outstanding ({} times).",
-             "few": "With {} outstanding there are too few trials to tell ({} times)."}
+             "unclear": "NODELAY makes no clear difference to the exchanges a second with {} outstanding ({} times).",
+             "few": "With {} outstanding there are too few trials to tell what NODELAY does to the rate ({} times)."}
     for verdict, text in texts.items():
         if verdict in told:
             head.append(text.format(joined([count for count, _ in told[verdict]]),
                                     _range([ratio for _, ratio in told[verdict]], number_text)))
-    return Answer(tuple(head) or ("NODELAY was not varied, or its trials cannot be compared.",), (), tuple(details))
+    if saved:
+        _, count, carried_off, carried_on = max(saved)
+        head.append(f"Nagle's algorithm saves segments: with {count} outstanding an exchange takes "
+                    f"{_count_text(carried_off)} of them, with NODELAY {_count_text(carried_on)}.")
+    late = [text for count, group in by_count.items() for text in [_late_replies(count, group)] if text]
+    return Answer(tuple(head) or ("NODELAY was not varied, or its trials cannot be compared.",), tuple(late),
+                  tuple(details))
+
+
+def _late_replies(count: str, group: Points) -> str:
+    """The stalls of pipelines of one depth, by mechanism; "" where there are none."""
+    found = mechanisms(group)
+    if not found:
+        return ""
+    stalled = sum(1 for point in group if stall_share(point))
+    texts = [f"{number} times {MECHANISMS.get(name, name)}" for name, number in found.items()]
+    return f"{count} outstanding: exchanges stalled in {stalled} of {len(group)} trials, {joined(texts)}."
 
 
 def _others(point: Point) -> list[str]:
@@ -334,12 +360,12 @@ def about_queues(points: Points) -> Answer:
     for name, group in split(sorted(points, key=lambda point: (_lowat(point), _buffer(point))), _queue).items():
         cells = split(sorted(group, key=lambda point: point.row.rate_per_s or 0), _rate)
         both = {rate: (values(cell, planned), values(cell, actual)) for rate, cell in cells.items()}
-        told = [f"{time_text(median(plan))} at {rate}, and {time_text(median(wrote))} of it after write() for one in a "
-                "hundred" for rate, (plan, wrote) in both.items() if plan and wrote]
-        details.append(f"{name}: from its planned time the median message takes {'; '.join(told)}.")
+        told = [f"{time_text(median(plan))} at {rate} (from its write() the latest of a hundred takes "
+                f"{time_text(median(wrote))})" for rate, (plan, wrote) in both.items() if plan and wrote]
+        details.append(f"{name}: from its planned time the median message takes {', '.join(told)}.")
     fast = max((point.row.rate_per_s or 0 for point in points), default=0)
     top = [point for point in points if point.row.rate_per_s == fast]
-    head = [f"At {fast:g} messages a second, of one in a hundred: "
+    head = [f"At {fast:g} messages a second the latest of a hundred messages is read so long after its write(): "
             + "; ".join(filter(None, [*_by_buffer(top), _by_lowat(top)])) + "."]
     behind = [rate for rate, cell in split(sorted(points, key=lambda point: point.row.rate_per_s or 0), _rate).items()
               if 2 * sum(point.row.kept_schedule is False for point in cell) > len(cell)]
@@ -360,8 +386,7 @@ def _after_write(one: Points, other: Points, names: tuple[str, str]) -> str:
         return ""
     verdict = {"higher": "longer", "lower": "shorter", "unclear": "no clear difference",
                "few": "too few trials to tell"}[effect.verdict]
-    return (f"with {names[0]} it takes {time_text(median(found[0]))} after write(), with {names[1]} "
-            f"{time_text(median(found[1]))} ({verdict})")
+    return (f"with {names[0]} {time_text(median(found[0]))}, with {names[1]} {time_text(median(found[1]))} ({verdict})")
 
 
 def _by_buffer(top: Points) -> list[str]:

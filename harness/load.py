@@ -74,9 +74,14 @@ def write_size(document: Document) -> int | None:
 
 
 def interval(document: Document) -> tuple[float, str]:
-    """Seconds between the beginnings of two messages, and in words; 0 where one follows the other at once."""
-    each = document["workload"].get("rate_per_s")
-    return (0.0, "one write after the other") if not each else (1 / each, f"{each:g} a second")
+    """Mean seconds between the beginnings of two messages, and in words; 0 where one follows the other at once."""
+    workload = document["workload"]
+    each, burst = workload.get("rate_per_s"), workload.get("burst")
+    if not each:
+        return 0.0, "one write after the other"
+    gap = (burst or 1) / each
+    every = f"{gap * 1e3:g} ms" if gap >= 1e-3 else f"{gap * 1e6:g} us"
+    return 1 / each, f"{burst} at once every {every}" if burst else f"one every {every}"
 
 
 def hold_factors(factors: Sequence[str]) -> Sequence[str]:

@@ -20,6 +20,7 @@ PARTS: Final = (("in_write_ns", "inside write()"), ("hold_ns", "held back by TCP
 # The two kinds of writes: were they held, and their name in the result.
 MODES: Final = ((True, "typical_held"), (False, "typical_not_held"))
 FEW: Final = 0.1
+LONG_S: Final = 1e-3
 ZOOM: Final = 4.0
 ROW_FACTORS: Final = ("variant", "pattern", "stream", "body", "size", "outstanding", "rate", "nodelay", "send-nodelay",
                       "cork", "rearm-quickack", "quickack", "recv-quickack", "mss", "family", "write-size")
@@ -132,7 +133,8 @@ def split_bars(points: Points, factors: Sequence[str]) -> Table | None:
         for group in groups:
             place += 1
             share = median(bar.share for _, bar in group)
-            mode = (f": {'held' if group[0][1].held else 'not held'}, {100 * share:.0f} %" if len(groups) == 2 else "")
+            mode = (f": {'held' if group[0][1].held else 'not held'}, {100 * share:.0f} % of writes"
+                    if len(groups) == 2 else "")
             rows.append(("row", place, line.label + mode, None, None, None, None))
             start = 0.0
             middles = [part / 1e9 for part in middle_bar(bar for _, bar in group).parts]
@@ -140,15 +142,16 @@ def split_bars(points: Points, factors: Sequence[str]) -> Table | None:
                 rows.append(("part", place, None, index + 1, start, start + middle, None))
                 start += middle
             totals.append(start)
-            small.append(start - middles[1] if middles[1] > 1e-3 else start)
+            if middles[1] <= LONG_S:
+                small.append(start)
             for point, bar in group:
                 rows.append(("trial", place, None, None, None, sum(bar.parts) / 1e9, point.row.trial))
                 totals.append(sum(bar.parts) / 1e9)
         drawn += line.points if groups else ()
     if not drawn:
         return None
-    reach, near = max(totals) * 1.08, max(small) * 1.35
+    reach, near = max(totals) * 1.08, max(small, default=0.0) * 1.35
     rows.append(("reach", 1, None, None, 0.0, reach, None))
-    if reach > ZOOM * near:
+    if small and reach > ZOOM * near:
         rows.append(("reach", 2, None, None, 0.0, near, None))
     return Table(("kind", "place", "label", "part", "start_s", "end_s", "trial"), tuple(rows), tuple(drawn))

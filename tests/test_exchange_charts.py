@@ -149,7 +149,7 @@ def test_held_and_other_writes_have_a_bar_each(tmp_path: Path) -> None:
     """Half of the writes are held: 44 ms and microseconds are never one number."""
     (made,) = drawn(tmp_path, "split_bars")
     labels = [row["label"] for row in table(made.tsv) if row["kind"] == "row"]
-    assert labels[:3] == ["Nagle: held, 48 %", "Nagle: not held, 52 %", "NODELAY"]
+    assert labels[:3] == ["Nagle: held, 48 % of writes", "Nagle: not held, 52 % of writes", "NODELAY"]
     ends = [float(row["end_s"]) for row in table(made.tsv) if row["kind"] == "trial"]
     assert all(end < 1e-4 or end > 0.04 for end in ends)
 

@@ -72,7 +72,7 @@ def test_experiments_of_one_question_change_one_thing() -> None:
 
 
 def test_a_stalled_exchange_is_not_repeated_for_long() -> None:
-    """A stall takes 44 ms: what may stall runs a few dozen times, so that all new experiments last below a minute."""
+    """A stall takes 44 ms: what may stall runs a few dozen times, so that the report lasts no longer than it must."""
     seconds = 0.0
     for path in STANDARD:
         loaded = experiment.load(path)
@@ -83,7 +83,7 @@ def test_a_stalled_exchange_is_not_repeated_for_long() -> None:
                     int(twice[1]) > 1448 and options.get("mss") == "1460"):
                 assert int(options["count"]) <= 30
                 seconds += 0.044 * int(options["count"])
-    assert 1 < seconds < 20
+    assert 1 < seconds < 25
 
 
 def test_sndbuf_covers_what_its_question_asks() -> None:

@@ -39,6 +39,7 @@ unset grid
 set grid xtics linestyle 8
 width = (WIDTH - LABELS - 24) / panels
 text(value, u) = u eq "number" || u eq "ratio" ? sprintf("%.3g", value) : unit_text(value, u)
+said(value, u) = u ne "s" ? sprintf("%.3g", value) : value < 1e-3 ? sprintf("%.3g us", value * 1e6) : sprintf("%.3g ms", value * 1e3)
 nice(step) = step / 10.0**floor_log(step, 10) < 1.5 ? 10.0**floor_log(step, 10) : step / 10.0**floor_log(step, 10) < 3.5 \
     ? 2 * 10.0**floor_log(step, 10) : step / 10.0**floor_log(step, 10) < 7.5 ? 5 * 10.0**floor_log(step, 10) : 10 * 10.0**floor_log(step, 10)
 # The two runs of a row stand above each other.
@@ -57,6 +58,7 @@ do for [p = 1:panels] {
     unset logscale x
     set xtics ()
     unset arrow 9
+    middle = 0 # of a logarithmic panel: medians are written beside their bars, on the side that has more room
     if (RATIO) {
         # Twice and half are equally far from 1; at least 0.8 to 1.25 is shown.
         far = high[p] > 1 / low[p] ? high[p] : 1 / low[p]
@@ -71,6 +73,7 @@ do for [p = 1:panels] {
         if (high[p] > 20 * low[p]) {
             set logscale x 10
             begin = low[p] / 1.6
+            middle = RUNS ? 0 : sqrt(low[p] * high[p])
             set xrange [begin:high[p] * 1.6]
             step = high[p] / low[p] > 3e3 ? 2 : 1
             do for [k = ceil_log(low[p] / 1.6, 10):floor_log(high[p] * 1.6, 10):step] { set xtics add (text(10.0**k, unit[p]) 10.0**k) }
@@ -89,6 +92,10 @@ do for [p = 1:panels] {
             with vectors nohead linestyle (RUNS ? 42 + s : 6) notitle, \
         for [s = 1:sides] DATA using (at(s, "trial", p) ? column("value") : NaN):(row(s)) \
             with points linestyle 80 + s + RUNS notitle, \
+        DATA using (at(1, "median", p) && column("modes") < 2 && column("value") < middle ? column("value") : NaN):(row(1)):(said(column("value"), unit[p])) \
+            with labels left offset 1.2, 0 font TICS_FONT notitle, \
+        DATA using (at(1, "median", p) && column("modes") < 2 && column("value") >= middle && middle > 0 ? column("value") : NaN):(row(1)):(said(column("value"), unit[p])) \
+            with labels right offset -1.2, 0 font TICS_FONT notitle, \
         DATA using (p == 1 && is("row") ? begin : NaN):"place":(strcol("label")) with labels right offset -0.8, 0 font LABEL_FONT notitle, \
         DATA using (p == 1 && is("heading") ? begin : NaN):"place":(strcol("label")) \
             with labels left offset screen -(LABELS - 16) / WIDTH, 0 font PANEL_FONT notitle, \
