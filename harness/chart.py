@@ -158,8 +158,8 @@ KINDS: Final[Mapping[str, Kind]] = {
         "Each bar is the way of a typical write, from before write() at the left to after the read() that had its "
         "last byte; each colour is one part of that way. All parts of a bar belong to the same writes: the middle "
         "fifth, by latency, of the middle trial. Where only some of the writes of an exchange were held back for more "
-        "than 5 us, those have a bar of their own. At the right the same bars are enlarged, so that what lasts microseconds can "
-        "be seen beside a hold of milliseconds. Each circle is one trial."),
+        "than 5 us, those have a bar of their own. At the right the same bars are enlarged, so that what lasts "
+        "microseconds can be seen beside a hold of milliseconds. Each circle is one trial."),
 }
 
 
