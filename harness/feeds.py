@@ -24,7 +24,7 @@ _GOARCH: Final[Mapping[str, str]] = {"x86_64": "amd64", "aarch64": "arm64", "i68
 def _named(job: Job) -> list[tuple[str, Judged]]:
     """The measurements that may be kept, with names that differ."""
     names = wording.unlike([wording.name_of(item)[:NAME_MAX] for item in job.judged])
-    return [] if job.unfit else list(zip(names, job.judged))
+    return [] if wording.disbelieved(job) else list(zip(names, job.judged))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

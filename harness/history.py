@@ -23,7 +23,7 @@ from typing import Any, Final
 from harness.job import clean
 from harness.schema import HarnessError
 from harness.verdict import Build, Job
-from harness.wording import known
+from harness.wording import disbelieved, known
 
 TAG: Final = "tinygram-history/1"
 FILE: Final = "history.jsonl"
@@ -90,8 +90,9 @@ class History:
 
 def entry(job: Job, commit_date: str | None = None) -> Entry:
     """The line of a job. commit_date: of new's commit, ISO 8601. Raises HistoryError where it has no place here."""
-    if job.unfit:
-        raise HistoryError(f"job {job.id} was run on a machine that could not judge ({job.unfit[0]}) "
+    why = disbelieved(job)
+    if why:
+        raise HistoryError(f"job {job.id} was run on a machine that could not judge ({why[0]}) "
                            "Its ratios are left out of the history.")
     anchor, new = _commit(job, job.base), _commit(job, job.new)
     if not job.judged:

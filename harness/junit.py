@@ -73,7 +73,7 @@ def suites(job: Job) -> list[Suite]:
     for item, name in zip(job.judged, names):
         own = [counter for counter in left if counter.name == item.name]
         left = [counter for counter in left if counter.name != item.name]
-        made.append(_measurement(item, name, own, bool(job.unfit)))
+        made.append(_measurement(item, name, own, bool(wording.disbelieved(job))))
     if left:
         made.append(Suite("exact counters", "counter", {}, _counters(left)))
     made += [_canary(item, name) for item, name in zip(

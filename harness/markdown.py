@@ -139,7 +139,7 @@ def annotation_lines(job: Job) -> str:
     errors += [("missing", sentence) for sentence in job.missing]
     errors += [(f"{wording.visible(item.counter)} of {wording.name_of(item)} {item.verdict}", item.sentence)
                for item in wording.changed(job)]
-    timed = [] if job.unfit else job.judged
+    timed = [] if wording.disbelieved(job) else job.judged
     errors += _about_each(timed, Verdict.REGRESSION)
     warnings = _about_each(timed, Verdict.INCONCLUSIVE)
     notices = _about_each(timed, Verdict.IMPROVEMENT)

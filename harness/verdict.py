@@ -116,7 +116,7 @@ class Job:
     canaries: tuple[Judged, ...]
     counted: tuple[Counted, ...]
     missing: tuple[str, ...]      # sentences about what was declared and is absent
-    unfit: tuple[str, ...]        # sentences about why the machine cannot judge
+    unfit: tuple[str, ...]        # sentences about why the machine cannot judge; `NAME: ...` is about that one alone
     status: Status
     sentence: str                 # the outcome in one sentence
     notes: tuple[str, ...] = field(default=())

@@ -199,6 +199,16 @@ def changed(job: Job) -> list[Counted]:
     return [item for item in job.counted if item.verdict != "same"]
 
 
+def disbelieved(job: Job) -> tuple[str, ...]:
+    """Why no time of this job can be believed; empty where verdicts stand.
+
+    Of the sentences about an unfit machine, one that opens with the name of a measurement without a verdict (and a
+    colon) is about that one alone: too little can be detected there, and what was found elsewhere was found.
+    """
+    alone = tuple(f"{item.name}: " for item in job.judged if item.verdict is Verdict.INCONCLUSIVE)
+    return tuple(sentence for sentence in job.unfit if not sentence.startswith(alone))
+
+
 def is_bad(job: Job) -> bool:
     """True where the exit status is not 0."""
     return job.status is not Status.PASS

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
+import consumers
 import jobs
 import pytest
 
-from harness import junit
+from harness import feeds, junit, markdown
 from harness.verdict import Job, Status, Verdict
 
 
@@ -57,6 +58,18 @@ def test_an_unfit_machine_judges_nothing() -> None:
         assert tag == "skipped" and message.startswith("not judged, because the machine is unfit; its figures would")
     counted = replace(jobs.UNFIT, counted=jobs.EVERY.counted[:1], status=Status.COUNTER)
     assert outcome(counted, "exchange-small", 1)[0] == "failure"
+
+
+def test_a_weak_measurement_does_not_silence_the_others() -> None:
+    """A sentence that opens with the name of a measurement without a verdict is about that one: what was found, is."""
+    weak = "transfer-1k: 48 invocations find a slowdown of 9.0 % or more, and 5 % must be found."
+    made = replace(jobs.EVERY, unfit=(weak,), status=Status.REGRESSION)
+    assert outcome(made, "exchange-small")[0] == "failure"
+    assert outcome(made, "exchange-large")[0] == "passed"
+    assert outcome(made, "job") == ("error", weak)
+    assert any(each.title == "REGRESSION exchange-small"
+               for each in consumers.annotations(markdown.annotation_lines(made)))
+    assert feeds.action_benchmark(made) == feeds.action_benchmark(jobs.EVERY)
 
 
 def test_counts_are_those_of_the_cases() -> None:

@@ -20,7 +20,7 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 
-from harness import feeds, job, junit, markdown, outputs, terminal
+from harness import feeds, job, junit, markdown, outputs, terminal, wording
 from harness.job import COUNTER_VERDICTS
 from harness.outputs import OutputError
 from harness.verdict import Build, Counted, Job, Judged, Status, Thresholds, Verdict
@@ -157,7 +157,7 @@ def check_json(made: Job) -> None:
     entries = consumers.strict_json(feeds.action_benchmark(made))
     jsonschema.validate(entries, dict(consumers.ACTION_SCHEMA))
     assert len({entry["name"] for entry in entries}) == len(entries)
-    if not made.unfit:
+    if not wording.disbelieved(made):
         assert len(entries) == sum(bool(item.ratio) and math.isfinite(item.ratio * 100) for item in made.judged)
     lines = feeds.invocations(made).split("\n")
     assert lines.pop() == ""
