@@ -68,3 +68,16 @@ def draw(job: Job, out_dir: Path) -> Chart | None:
         for out in (made.svg, made.png):
             plot(PLOTS / "forest.gp", made.tsv, out, made.title, made.caption, Path(cache))
     return made
+
+
+def beside(job: Job, folder: Path) -> tuple[str | None, str]:
+    """Draw the plot into charts/ of a job's folder, where there is anything to draw.
+
+    A verdict does not depend on a picture, so nothing is raised. Returns the link for outputs.write (None: no picture),
+    and a sentence about why there is none, or ''.
+    """
+    try:
+        made = draw(job, folder / "charts")
+    except ChartError as error:
+        return None, f"no forest plot: {error}"
+    return (f"charts/{made.svg.name}", "") if made is not None else (None, "")

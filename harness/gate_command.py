@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from harness import counters, declaration, gate, outputs, stats, terminal
+from harness import counters, declaration, forest, gate, outputs, stats, terminal
 from harness.arms import Arm, ArmError
 from harness.builds import BuildsError, Forge, Toolchain
 from harness.counters import CountersError
@@ -80,6 +80,11 @@ def _run(options: argparse.Namespace, world: World) -> int:
         _say(f"{declared.question} {len(declared.measurements)} measurements, seed {request.seed}, into {folder}")
         job = gate.run_job(request, folder, world)
         outputs.write(job, folder)
+        link, said = forest.beside(job, folder)
+        if link is not None:
+            outputs.write(job, folder, link)
+        elif said:
+            world.say(said)
     finally:
         with contextlib.suppress(OSError):
             folder.rmdir()  # only where nothing was put into it

@@ -46,3 +46,12 @@ def test_more_than_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ChartError, match="no chart can be written"):
         forest.draw(jobs.PASSED, tmp_path / "file" / "x")
+
+
+def test_a_verdict_does_not_depend_on_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert forest.beside(jobs.PASSED, tmp_path) == ("charts/forest.svg", "")
+    assert (tmp_path / "charts" / "forest.svg").is_file()
+    assert forest.beside(replace(jobs.PASSED, judged=()), tmp_path) == (None, "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    link, said = forest.beside(jobs.PASSED, tmp_path)
+    assert link is None and said.startswith("no forest plot: gnuplot is not there")
