@@ -31,6 +31,7 @@ from harness.schema import Field, HarnessError
 from harness.store import Run, StoreError
 
 TAG: Final = "tinygram-compare/1"
+GROUPS: Final = 4  # counters that the first sentence tells
 NAMED: Final = 6  # cells that a sentence names; the tables have them all
 
 COMPARED: Final = 0
@@ -210,8 +211,15 @@ def _counters_sentence(found: Comparison) -> str:
         told = f"All {len(exact)} exact counters are" if not lost else f"{len(exact) - lost} exact counters are"
         return f"{told} the same in both runs."
     cells = len(dict.fromkeys(one.cell for one in telling))
+    groups: dict[str, int] = {}
+    for one in telling:
+        told = pairing.told(one)
+        groups[told] = groups.get(told, 0) + 1
+    first = "; ".join(f"{told}, in {count} {'cell' if count == 1 else 'cells'}" for told, count in
+                      list(groups.items())[:GROUPS])
+    more = f"; and {len(groups) - GROUPS} more" if len(groups) > GROUPS else ""
     return (f"{len(telling)} of {len(exact)} exact counters {'differs' if len(telling) == 1 else 'differ'}, in {cells} "
-            f"of {len(found.both)} cells. {telling[0].sentence}")
+            f"of {len(found.both)} cells: {first}{more}.")
 
 
 def _timings_sentence(found: Comparison) -> str:

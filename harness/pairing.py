@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any, Final
 
 from harness import remedy, schema
-from harness.answer import joined, percent_text, time_text
+from harness.answer import percent_text, time_text
 from harness.counters import COUNTERS
 from harness.panels import Measure, Point, Points, factor_text
 from harness.schema import MECHANISMS, Field
@@ -263,19 +263,24 @@ def judge(cell: str, path: Sequence[str], field: Field, base: Sequence[Value], n
     one, other = (tuple(sorted(set(side), key=lambda value: (value is None, str(type(value)), value)))
                   for side in (base, new))
     name = counter_words(path)
-    told = f"{name} was {_values_text(one)} and is {_values_text(other)}"
+    both = f"{name} was {values_text(one)} and is {values_text(other)}"
     if None in (*one, *other):
-        return Exact(cell, name, one, other, "missing", f"{cell}: {told}, so it cannot be compared.", "")
+        return Exact(cell, name, one, other, "missing", f"{cell}: {both}, so it cannot be compared.", "")
     if one[0] == other[0] and ("stalls" in path or len(one) == len(other) == 1):
-        return Exact(cell, name, one, other, "same", f"{cell}: {name} is {_values_text(one[:1])} in both.", "")
+        return Exact(cell, name, one, other, "same", f"{cell}: {name} is {values_text(one[:1])} in both.", "")
     if _apart(one, other):
         why = _why(path, field, one, other)
-        return Exact(cell, name, one, other, "changed", f"{cell}: {told}{': ' if why else ''}{why}.", why)
-    return Exact(cell, name, one, other, "varies", f"{cell}: {told}; it should have one value in all trials, so "
+        return Exact(cell, name, one, other, "changed", f"{cell}: {both}{': ' if why else ''}{why}.", why)
+    return Exact(cell, name, one, other, "varies", f"{cell}: {both}; it should have one value in all trials, so "
                  "something disturbed them. Run both again when the machine is quiet.", "")
 
 
-def _values_text(found: Sequence[Value]) -> str:
+def told(one: Exact) -> str:
+    """The counter and its values, as words that may be the same in several cells."""
+    return f"{one.counter} was {values_text(one.base)} and is {values_text(one.new)}"
+
+
+def values_text(found: Sequence[Value]) -> str:
     numbers = [value for value in found if isinstance(value, int) and not isinstance(value, bool)]
     if len(found) > 2 and len(numbers) == len(found):
         return f"{min(numbers)} to {max(numbers)}"
@@ -294,6 +299,8 @@ def _apart(base: Sequence[Value], new: Sequence[Value]) -> bool:
 def _why(path: Sequence[str], field: Field, base: Sequence[Value], new: Sequence[Value]) -> str:
     if path[0] == "setting":
         return field.meaning
+    if path[-1] == "count":
+        return "each stall lasts as long as a timer of the kernel, 40 ms and more"
     known = COUNTERS.get(path[-1])
     if known is None:
         return ""
@@ -373,8 +380,3 @@ def cleaned(run: Run) -> tuple[Run, int]:
         count += some
         trials.append(dataclasses.replace(trial, document=document))
     return dataclasses.replace(run, trials=tuple(trials)), count
-
-
-def chief(cells: Iterable[Cell]) -> str:
-    """The mechanisms of several cells in one sentence part; "" where none is known."""
-    return joined(list(dict.fromkeys(text.partition(":")[0] for cell in cells for text in cell.mechanism)))
