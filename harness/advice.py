@@ -16,9 +16,9 @@ from harness import answer as answers
 from harness.answer import (CHANCE, Answer, Effect, compare, joined, number_text, percent_text, split, time_text,
                             times_text, values)
 from harness.experiment import Experiment
-from harness.load import HOLD, PIPELINE, QUEUE, interval, seconds, write_size
+from harness.load import HOLD, PIPELINE, QUEUE, seconds
 from harness.observer import MEASURES, ratios, stamped
-from harness.panels import Derived, Measure, Point, Points, size_text, sndbuf_level
+from harness.panels import Derived, Measure, Point, Points, factor_text, sndbuf_level
 from harness.parts import Bar, Line, bars, lines, middle_bar
 from harness.pattern import remedies
 from harness.remedy import CALLS, CPU, SEGMENTS
@@ -300,7 +300,7 @@ def about_pipeline(points: Points) -> Answer:
     texts = {"lower": "NODELAY lowers the exchanges a second with {} outstanding ({} times what they are without it).",
              "higher": "NODELAY raises the exchanges a second with {} outstanding ({} times what they are without it).",
              "unclear": "NODELAY makes no clear difference to the exchanges a second with {} outstanding ({} times).",
-             "few": "With {} outstanding there are too few trials to tell what NODELAY does to the rate ({} times)."}
+             "few": "With {} outstanding there are too few trials to tell what NODELAY does ({} times)."}
     for verdict, text in texts.items():
         if verdict in told:
             head.append(text.format(joined([count for count, _ in told[verdict]]),
@@ -309,19 +309,23 @@ def about_pipeline(points: Points) -> Answer:
         _, count, carried_off, carried_on = max(saved)
         head.append(f"Nagle's algorithm saves segments: with {count} outstanding an exchange takes "
                     f"{_count_text(carried_off)} of them, with NODELAY {_count_text(carried_on)}.")
-    late = [text for count, group in by_count.items() for text in [_late_replies(count, group)] if text]
-    return Answer(tuple(head) or ("NODELAY was not varied, or its trials cannot be compared.",), tuple(late),
-                  tuple(details))
+    return Answer(tuple(head) or ("NODELAY was not varied, or its trials cannot be compared.",),
+                  tuple(filter(None, [_stalls_sentence(points)])), tuple(details))
 
 
-def _late_replies(count: str, group: Points) -> str:
-    """The stalls of pipelines of one depth, by mechanism; "" where there are none."""
-    found = mechanisms(group)
-    if not found:
-        return ""
-    stalled = sum(1 for point in group if stall_share(point))
-    texts = [f"{number} times {MECHANISMS.get(name, name)}" for name, number in found.items()]
-    return f"{count} outstanding: exchanges stalled in {stalled} of {len(group)} trials, {joined(texts)}."
+def _stalls_sentence(points: Points) -> str:
+    """How many exchanges stalled, by what, and with which levels alone; "" where none did."""
+    texts = []
+    for name, number in mechanisms(points).items():
+        some = [point for point in points if name in mechanisms([point])]
+        shared = [factor_text(factor, level) for factor, level in some[0].trial.levels.items()
+                  if {point.trial.levels[factor] for point in some} == {level}
+                  and len({point.trial.levels[factor] for point in points}) > 1]
+        where = f", always with {joined(shared)}" if shared and len(some) > 1 else ""
+        trials = f"{len(some)} trial{'s' if len(some) > 1 else ''}"
+        texts.append(f"{number} times {MECHANISMS.get(name, name)} (in {trials}{where})")
+    stalled = sum(1 for point in points if stall_share(point))
+    return f"Exchanges stalled in {stalled} of {len(points)} trials: {'; '.join(texts)}." if texts else ""
 
 
 def _others(point: Point) -> list[str]:
@@ -337,10 +341,7 @@ def about_holds(points: Points) -> Answer:
     longest: list[tuple[float, str]] = []
     for line in lines(known):
         middle, late = (median(values(line.points, measure)) for measure in HOLD)
-        size = write_size(line.points[0].trial.document)
-        name = ", ".join(filter(None, (
-            f"messages of {size_text(size or 0)}", interval(line.points[0].trial.document)[1],
-            line.heading.rpartition(", ")[2], line.label)))
+        name = f"{line.heading}, {line.label}"
         longest.append((middle, name))
         if middle >= 1e-6 or late >= 1e-4:
             details.append(f"{name}: held {time_text(middle)} at the median, {time_text(late)} for one in a hundred.")
@@ -360,12 +361,13 @@ def about_queues(points: Points) -> Answer:
     for name, group in split(sorted(points, key=lambda point: (_lowat(point), _buffer(point))), _queue).items():
         cells = split(sorted(group, key=lambda point: point.row.rate_per_s or 0), _rate)
         both = {rate: (values(cell, planned), values(cell, actual)) for rate, cell in cells.items()}
-        told = [f"{time_text(median(plan))} at {rate} (from its write() the latest of a hundred takes "
-                f"{time_text(median(wrote))})" for rate, (plan, wrote) in both.items() if plan and wrote]
+        told = [f"{time_text(median(plan))} at {rate} (one in a hundred takes more than "
+                f"{time_text(median(wrote))} from its write())"
+                for rate, (plan, wrote) in both.items() if plan and wrote]
         details.append(f"{name}: from its planned time the median message takes {', '.join(told)}.")
     fast = max((point.row.rate_per_s or 0 for point in points), default=0)
     top = [point for point in points if point.row.rate_per_s == fast]
-    head = [f"At {fast:g} messages a second the latest of a hundred messages is read so long after its write(): "
+    head = [f"At {fast:g} messages a second, one in a hundred is read later than this after its write(): "
             + "; ".join(filter(None, [*_by_buffer(top), _by_lowat(top)])) + "."]
     behind = [rate for rate, cell in split(sorted(points, key=lambda point: point.row.rate_per_s or 0), _rate).items()
               if 2 * sum(point.row.kept_schedule is False for point in cell) > len(cell)]
@@ -384,9 +386,10 @@ def _after_write(one: Points, other: Points, names: tuple[str, str]) -> str:
     found = [values(side, actual) for side in (one, other)]
     if not all(found) or effect is None:
         return ""
-    verdict = {"higher": "longer", "lower": "shorter", "unclear": "no clear difference",
+    verdict = {"higher": "clearly more", "lower": "clearly less", "unclear": "no clear difference",
                "few": "too few trials to tell"}[effect.verdict]
-    return (f"with {names[0]} {time_text(median(found[0]))}, with {names[1]} {time_text(median(found[1]))} ({verdict})")
+    first, last = (time_text(median(side)) for side in found)
+    return f"{first} with {names[0]}, {last} with {names[1]} ({verdict})"
 
 
 def _by_buffer(top: Points) -> list[str]:

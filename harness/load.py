@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from harness.panels import Derived, Point, Points, Table, factor_text, panels, size_text, sndbuf_level
-from harness.pattern import mss_text, pattern_of, request_text
+from harness.pattern import interval, mss_text, pattern_of, request_text
 
 Document = Mapping[str, Any]
 
@@ -61,7 +61,7 @@ def pipeline(points: Points, factors: Sequence[str]) -> Table | None:
 # The hold against the write size
 
 HOLD: Final = (Derived("hold_p50", "median", "", seconds("split", "hold_ns", "p50")),
-               Derived("hold_p99", "99th percentile", "", seconds("split", "hold_ns", "p99")))
+               Derived("hold_p99", "99 %", "", seconds("split", "hold_ns", "p99")))
 
 
 def write_size(document: Document) -> int | None:
@@ -71,17 +71,6 @@ def write_size(document: Document) -> int | None:
         return pattern.writes[-1] if pattern.writes else None
     size: int | None = workload.get("message_size")
     return size if size is not None or workload.get("write_size") is None else int(workload["write_size"])
-
-
-def interval(document: Document) -> tuple[float, str]:
-    """Mean seconds between the beginnings of two messages, and in words; 0 where one follows the other at once."""
-    workload = document["workload"]
-    each, burst = workload.get("rate_per_s"), workload.get("burst")
-    if not each:
-        return 0.0, "one write after the other"
-    gap = (burst or 1) / each
-    every = f"{gap * 1e3:g} ms" if gap >= 1e-3 else f"{gap * 1e6:g} us"
-    return 1 / each, f"{burst} at once every {every}" if burst else f"one every {every}"
 
 
 def hold_factors(factors: Sequence[str]) -> Sequence[str]:

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any, Final
 
 from harness.panels import Cell, Point, Points, Table
-from harness.pattern import mss_text, pattern_of, remedies, request_text
+from harness.pattern import interval, mss_text, pattern_of, remedies, request_text
 
 # The parts in the order in which a byte meets them: the name in the result, and the words of the chart.
 PARTS: Final = (("in_write_ns", "inside write()"), ("hold_ns", "held back by TCP"), ("to_device_ns", "to the device"),
@@ -47,8 +47,9 @@ class Line:
 def lines(points: Points) -> list[Line]:
     """The trials by what they sent and what was set, in the order of the plan.
 
-    Patterns that move the same bytes by other calls stand below one heading. A variant of the experiment has its name
-    as its label; where two patterns have one label, the pattern stands behind it.
+    What was sent at another rate is another request. Patterns that move the same bytes by other calls stand below one
+    heading. A variant of the experiment has its name as its label; where two patterns have one label, the pattern
+    stands behind it.
     """
     ordered = sorted(points, key=lambda point: (point.row.cell, point.row.block))
     groups: dict[tuple[Any, ...], dict[tuple[str, str], list[Point]]] = {}
@@ -56,8 +57,9 @@ def lines(points: Points) -> list[Line]:
         document = point.trial.document
         pattern = pattern_of(document)
         asked = mss_text(document)
-        key: tuple[Any, ...] = ((sum(pattern.writes), sum(pattern.replies), pattern.outstanding, asked)
-                                if pattern is not None else (request_text(document), asked))
+        each = interval_text(document)
+        key: tuple[Any, ...] = ((sum(pattern.writes), sum(pattern.replies), pattern.outstanding, each, asked)
+                                if pattern is not None else (request_text(document), each, asked))
         text = document["workload"].get("pattern") or ""
         label = point.trial.levels.get("variant") or remedies(document)
         groups.setdefault(key, {}).setdefault((label, text), []).append(point)
@@ -65,10 +67,16 @@ def lines(points: Points) -> list[Line]:
     for rows in groups.values():
         labels = [label for label, _ in rows]
         first = next(iter(rows.values()))[0].trial.document
-        heading = ", ".join(filter(None, (request_text(first), mss_text(first))))
+        heading = ", ".join(filter(None, (request_text(first), interval_text(first), mss_text(first))))
         for (label, text), group in rows.items():
             found.append(Line(heading, f"{label}: {text}" if labels.count(label) > 1 else label, tuple(group)))
     return found
+
+
+def interval_text(document: Mapping[str, Any]) -> str:
+    """When messages or exchanges begin, in words; "" where there is no schedule."""
+    each, words = interval(document)
+    return words if each else ""
 
 
 # ---------------------------------------------------------------------------------------------------------------------

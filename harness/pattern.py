@@ -82,6 +82,20 @@ def request_text(document: Mapping[str, Any]) -> str:
     return "writes of unknown size" if size is None else f"writes of {size_text(size)}"
 
 
+def interval(document: Mapping[str, Any]) -> tuple[float, str]:
+    """Mean seconds between the beginnings of two messages, and in words; 0 where one follows the other at once.
+
+    Of exchanges alike, where they begin on a schedule.
+    """
+    workload = document["workload"]
+    each, burst = workload.get("rate_per_s"), workload.get("burst")
+    if not each:
+        return 0.0, "one write after the other"
+    gap = (burst or 1) / each
+    every = f"{gap * 1e3:g} ms" if gap >= 1e-3 else f"{gap * 1e6:g} us"
+    return 1 / each, f"{burst} at once every {every}" if burst else f"one every {every}"
+
+
 def mss_text(document: Mapping[str, Any]) -> str:
     """The MSS that was asked for; "" where there is no TCP."""
     if document["setting"].get("family") == "unix":
