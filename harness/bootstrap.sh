@@ -23,6 +23,7 @@ test   python3-pytest      module pytest
 test   python3-jsonschema  module jsonschema
 test   python3-hypothesis  module hypothesis
 test   python3-scipy       module scipy
+test   python3-yaml        module yaml
 test   tcpdump             command tcpdump
 test   strace              command strace
 test   ethtool             command ethtool

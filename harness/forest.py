@@ -42,9 +42,9 @@ def caption(job: Job) -> str:
     """What the plot rests on, in lines that fit below it."""
     ks = [item.invocations for item in job.judged]
     span = str(min(ks)) + (f" to {max(ks)}" if max(ks) > min(ks) else "")
-    parts = (wording.headline(job).rstrip("."), f"K = {span} invocations",
+    parts = (f"{job.status.name}: {wording.tally(job)}", f"K = {span} invocations",
              f"{wording.percent(job.judged[0].confidence, 0)} intervals", wording.machine_line(job))
-    return "\n".join(wrap("; ".join(parts), CAPTION_WIDTH)[:4])
+    return "\n".join(wrap("; ".join(parts), CAPTION_WIDTH)[:3])
 
 
 def draw(job: Job, out_dir: Path) -> Chart | None:

@@ -13,18 +13,20 @@ from typing import Final
 
 from harness.verdict import Build, Counted, Job, Judged, Status, Verdict
 
-# C0, C1, DEL, halves of surrogate pairs, noncharacters, and what turns the direction of a line.
+# C0, C1, DEL, noncharacters, and what turns the direction of a line.
 _HIDDEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
-                            r"\ud800-\udfff\ufffe\uffff]")
+                            r"\ufffe\uffff]")
+_HALF: Final = re.compile(r"[\ud800-\udfff]")
 UNITS: Final = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns"))
 
 
 def visible(text: str) -> str:
     r"""The text on one line: white space is one blank, and what cannot be seen is written as \x1b or \u202e.
 
-    What a measurement is called comes from a file; it must not be able to steer a terminal or hide in a page.
+    What a measurement is called comes from a file; it must not be able to steer a terminal or hide in a page. Half of a
+    surrogate pair becomes U+FFFD, as in job.json.
     """
-    spaced = re.sub(r"[ \t\r\n\v\f\x85\u2028\u2029]+", " ", text).strip()
+    spaced = re.sub(r"[ \t\r\n\v\f\x85\u2028\u2029]+", " ", _HALF.sub("\ufffd", text)).strip()
     return _HIDDEN.sub(lambda found: f"\\x{ord(found[0]):02x}" if ord(found[0]) < 256 else f"\\u{ord(found[0]):04x}",
                        spaced)
 

@@ -102,7 +102,7 @@ def test_no_two_cases_have_one_name() -> None:
 def test_what_cannot_be_seen_is_written_out() -> None:
     """A name that came with control characters can be found again, and none of them is in the file."""
     names = [str(suite.get("name")) for suite in read(jobs.EVERY)]
-    assert any(r"\x1b[31m\x00 \u202e@team" in name and r"\ud800 ]]> é 漢" in name for name in names)
+    assert any(r"\x1b[31m\x00 \u202e@team" in name and "\ufffd ]]> é 漢" in name for name in names)
 
 
 @pytest.mark.parametrize(("started_at", "timestamp"), [

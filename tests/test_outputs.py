@@ -5,9 +5,11 @@ UPDATE_GOLDEN=1 writes the golden files of tests/golden/gate anew; look at them 
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -18,6 +20,7 @@ import hypothesis.strategies as st
 import jobs
 import jsonschema
 import pytest
+import yaml
 from hypothesis import given, settings
 
 from harness import feeds, job, junit, markdown, outputs, terminal, wording
@@ -213,3 +216,64 @@ def test_the_stored_schema_is_the_records() -> None:
     stored = json.loads((ROOT / "harness" / "tinygram-gate-1.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(stored)
     assert stored == job.json_schema(), "run: python3 -m harness.job > harness/tinygram-gate-1.schema.json"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is written about them
+
+CHAPTER = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_file_is_described() -> None:
+    """The table of results/README.md names each file that is written, and none that is not."""
+    table = CHAPTER.split("## A job of the gate\n")[1].split("\n\n", 2)[1]
+    named = set(re.findall(r"`([\w.-]+\.\w+)`", "\n".join(line.split("|")[1] for line in table.splitlines()[2:])))
+    assert named - {"raw.jsonl"} == set(outputs.FILES)
+
+
+def blocks(language: str) -> list[str]:
+    """The code of one language in the chapter."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", CHAPTER, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_workflows_can_be_read(number: int) -> None:
+    """YAML of the right shape; each script in it is a script for bash, and the properties that it names exist."""
+    workflow = yaml.safe_load(blocks("yaml")[number])
+    job = workflow.get("jobs", workflow)["gate"]
+    scripts = [step["run"] for step in job["steps"] if "run" in step] if "steps" in job else job["script"]
+    assert scripts
+    for script in scripts:
+        done = subprocess.run(["bash", "-n", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), script
+    assert "harness gate" in "\n".join(scripts) or "make gate" in "\n".join(scripts)
+
+
+def test_there_are_as_many_workflows_as_are_read() -> None:
+    assert len(blocks("yaml")) == 3
+    assert not re.search(r"\t", CHAPTER)
+
+
+def test_the_properties_are_those_that_are_named() -> None:
+    named = set(re.findall(r"`(\w+)`", CHAPTER.split("its properties are the figures (")[1].split(")")[0]))
+    assert named <= set(junit.suites(jobs.EVERY)[0].properties)
+    assert {"ratio", "low", "high", "K", "detectable"} <= named
+
+
+@pytest.mark.parametrize("command", ["outputs"])
+def test_the_outputs_can_be_written_anew(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From job.json alone, beside it or elsewhere; a forest plot that is there stays linked."""
+    parser = argparse.ArgumentParser()
+    outputs.add_command(parser.add_subparsers(required=True))
+    outputs.write(jobs.EVERY, tmp_path)
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts" / "forest.svg").write_text("<svg/>")
+    (tmp_path / "junit.xml").unlink()
+    options = parser.parse_args([command, str(tmp_path / "job.json")])
+    assert options.command(options) == 0
+    assert capsys.readouterr().out == terminal.text(jobs.EVERY)
+    assert (tmp_path / "junit.xml").read_text(encoding="utf-8") == junit.text(jobs.EVERY)
+    assert "](charts/forest.svg)" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+    options = parser.parse_args([command, str(tmp_path / "job.json"), "--out", str(tmp_path / "other")])
+    assert options.command(options) == 0
+    assert "](charts" not in (tmp_path / "other" / "summary.md").read_text(encoding="utf-8")
