@@ -474,9 +474,9 @@ def test_two_commands(concurrency: str, tmp_path: Path) -> None:
 
 
 BAD: list[tuple[list[object], list[str]]] = [
-    (["--pattern", "w100"], ["'w100'", "has no read"]),
-    (["--pattern", "r100"], ["'r100'", "has no write"]),
-    (["--pattern", "k8(w1,r1"], ["at character 9", "closing parenthesis is missing"]),
+    (["--pattern", "w100"], ["'w100', at character 5 (its end)", "has no read"]),
+    (["--pattern", "k2(r100)"], ["at character 8 (')')", "has no write"]),
+    (["--pattern", "k8(w1,r1"], ["at character 9 (its end)", "closing parenthesis is missing"]),
     (["--pattern", "w1,r1)"], ["at character 6 (')')", "no opening parenthesis"]),
     (["--pattern", "k8((w1,r1))"], ["at character 4 ('(w1,r1))')"]),
     (["--pattern", "w0,r1"], ["at character 2 ('0,r1')", "must not be 0"]),
@@ -486,9 +486,10 @@ BAD: list[tuple[list[object], list[str]]] = [
     (["--pattern", "k99999999999999999999999(w1,r1)"], ["at character 2"]),
     (["--pattern", ""], ["an item is missing"]),
     (["--pattern", "w1,z5,r1"], ["at character 4 ('z5,r1')"]),
-    (["--pattern", "k4096(w1,r1M)"], ["can deadlock", "4096 outstanding replies of 1048576 bytes", "--send-rcvbuf"]),
+    (["--pattern", "k4096(w1,r1M)"], ["at character 2 ('4096(w1,r1M)')", "can deadlock", "4096 outstanding replies of 1048576 bytes", "--send-rcvbuf"]),
     (["--pattern", "k8(w1,r1M)", "--recv-sndbuf", 2048, "--send-rcvbuf", 2048], ["can deadlock"]),
-    (["--pattern", "k2(w1,r1,w1,r1)"], ["all writes of one come before its first read"]),
+    (["--pattern", "w1G,r1,w1,r1"], ["at character 8 ('w1,r1')", "more than 1 GiB"]),
+    (["--pattern", "k2(w1,r1,w1,r1)"], ["at character 10 ('w1,r1)')", "all writes of one come before its first read"]),
     (["--pattern", "w1,r1", "--rate", 0], ["--rate", "too small"]),
     (["--pattern", "w1,r1", "--rate", 10**9], ["--rate", "too large"]),
     (["--pattern", "w1,r1", "--duration", "0ms"], ["--duration", "too small"]),

@@ -13,14 +13,22 @@
 struct cursor {
     const char *text;
     size_t at;
+    size_t place[PATTERN_ITEMS_MAX]; /* where each item begins */
 };
 
 /* An error that shows the place. */
 static int
+refuse_at(const char *text, size_t at, const char *what)
+{
+    if (text[at] == '\0')
+        return err_set(STATUS_USAGE, "pattern '%.100s', at character %zu (its end): %s", text, at + 1, what);
+    return err_set(STATUS_USAGE, "pattern '%.100s', at character %zu ('%.12s'): %s", text, at + 1, text + at, what);
+}
+
+static int
 refuse(const struct cursor *cursor, size_t at, const char *what)
 {
-    return err_set(STATUS_USAGE, "pattern '%.100s', at character %zu ('%.12s'): %s", cursor->text, at + 1,
-                   cursor->text + at, what);
+    return refuse_at(cursor->text, at, what);
 }
 
 /* Reads the letters and digits of a value at the cursor with one of the parsers of units.h. */
@@ -141,17 +149,21 @@ take_items(struct cursor *cursor, struct pattern *pattern)
     for (;;) {
         if (cursor->text[cursor->at] == '\0' || cursor->text[cursor->at] == ',' || cursor->text[cursor->at] == ')')
             return refuse(cursor, cursor->at, "an item is missing");
+        size_t at = cursor->at;
+        uint64_t first = pattern->count;
         if (take_item(cursor, pattern) != 0)
             return -1;
+        for (uint64_t i = first; i < pattern->count; i++)
+            cursor->place[i] = at;
         if (cursor->text[cursor->at] != ',')
             return 0;
         cursor->at++;
     }
 }
 
-/* Whether no write follows a reply. */
-static bool
-request_comes_first(const struct pattern *pattern)
+/* The first item that is no reply and stands behind one; pattern->count when there is none. */
+static uint64_t
+behind_reply(const struct pattern *pattern)
 {
     bool replied = false;
 
@@ -159,9 +171,23 @@ request_comes_first(const struct pattern *pattern)
         if (pattern->item[i].kind == PATTERN_REPLY)
             replied = true;
         else if (replied)
-            return false;
+            return i;
     }
-    return true;
+    return pattern->count;
+}
+
+/* The first item with which more is moved, one way, than an exchange may; pattern->count when there is none. */
+static uint64_t
+beyond_bytes(const struct pattern *pattern)
+{
+    struct pattern part = *pattern;
+
+    for (part.count = 1; part.count <= pattern->count; part.count++) {
+        struct pattern_sum sum = pattern_sum(&part);
+        if (sum.request_bytes > PATTERN_BYTES_MAX || sum.reply_bytes > PATTERN_BYTES_MAX)
+            return part.count - 1;
+    }
+    return pattern->count;
 }
 
 int
@@ -182,21 +208,19 @@ pattern_parse(const char *text, struct pattern *pattern)
                       text[cursor.at] == ')' ? "there is no opening parenthesis for this"
                                              : "a comma was expected between two items");
     struct pattern_sum sum = pattern_sum(pattern);
+    size_t end = nested ? cursor.at - 1 : cursor.at;
     if (sum.replies == 0)
-        return err_set(STATUS_USAGE,
-                       "pattern '%.100s' has no read: without a reply (such as r1) an exchange never ends", text);
+        return refuse(&cursor, end, "it has no read: without a reply (such as r1) an exchange never ends");
     if (sum.writes == 0)
-        return err_set(STATUS_USAGE,
-                       "pattern '%.100s' has no write: without a request (such as w100) nothing is "
-                       "exchanged",
-                       text);
-    if (!pattern_is_sound(pattern))
-        return err_set(STATUS_USAGE, "pattern '%.100s' moves more than 1 GiB in one exchange", text);
-    if (pattern->outstanding > 1 && !request_comes_first(pattern))
-        return err_set(STATUS_USAGE,
-                       "pattern '%.100s': with several exchanges outstanding, all writes of one come "
-                       "before its first read: k8(w100,w400,r1)",
-                       text);
+        return refuse(&cursor, end, "it has no write: without a request (such as w100) nothing is exchanged");
+    uint64_t beyond = beyond_bytes(pattern);
+    if (beyond < pattern->count)
+        return refuse(&cursor, cursor.place[beyond], "with this it moves more than 1 GiB in one exchange");
+    uint64_t behind = behind_reply(pattern);
+    if (pattern->outstanding > 1 && behind < pattern->count)
+        return refuse(&cursor, cursor.place[behind],
+                      "with several exchanges outstanding, all writes of one come before its first read: "
+                      "k8(w100,w400,r1)");
     return 0;
 }
 
@@ -262,17 +286,18 @@ pattern_sum(const struct pattern *pattern)
 }
 
 int
-pattern_check_deadlock(const struct pattern *pattern, uint64_t reply_room_bytes)
+pattern_check_deadlock(const struct pattern *pattern, const char *text, uint64_t reply_room_bytes)
 {
     struct pattern_sum sum = pattern_sum(pattern);
+    char what[ERR_TEXT_BYTES];
 
     if (pattern->outstanding == 1 || pattern->outstanding * sum.reply_bytes <= reply_room_bytes)
         return 0;
-    return err_set(STATUS_USAGE,
-                   "this pattern can deadlock: %" PRIu64 " outstanding replies of %" PRIu64
-                   " bytes do not fit into the "
-                   "%" PRIu64 " bytes that lie between the receiver's write and the sender's read, so the receiver may "
-                   "wait for the sender to read while the sender waits for the receiver to read; ask for fewer "
-                   "outstanding exchanges, shorter replies or larger --recv-sndbuf and --send-rcvbuf",
-                   pattern->outstanding, sum.reply_bytes, reply_room_bytes);
+    snprintf(what, sizeof what,
+             "so many can deadlock: %" PRIu64 " outstanding replies of %" PRIu64 " bytes do not fit into the %" PRIu64
+             " bytes that lie between the receiver's write and the sender's read, so the receiver may wait for the "
+             "sender to read while the sender waits for the receiver to read; ask for fewer outstanding exchanges, "
+             "shorter replies or larger --recv-sndbuf and --send-rcvbuf",
+             pattern->outstanding, sum.reply_bytes, reply_room_bytes);
+    return refuse_at(text, strcspn(text, "0123456789"), what);
 }

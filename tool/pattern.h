@@ -65,7 +65,7 @@ struct pattern_sum pattern_sum(const struct pattern *pattern);
 
 /* Looks for a deadlock: with several exchanges outstanding the sender does not read while it writes, so the replies
  * must fit into the buffers between the receiver's write and the sender's read, of which `reply_room_bytes` are sure.
- * Returns 0, or -1 with STATUS_USAGE and the explanation. */
-int pattern_check_deadlock(const struct pattern *pattern, uint64_t reply_room_bytes);
+ * `text` is what the pattern was parsed from. Returns 0, or -1 with STATUS_USAGE and the explanation. */
+int pattern_check_deadlock(const struct pattern *pattern, const char *text, uint64_t reply_room_bytes);
 
 #endif

@@ -341,7 +341,7 @@ check_deadlock(const struct config *config)
     const struct sockopt_value *given[] = {&fresh.of[SOCKOPT_SNDBUF], &fresh.of[SOCKOPT_RCVBUF]};
     for (int i = 0; i < 2; i++)
         room += asked[i]->known ? asked[i]->number : given[i]->number / 2;
-    return pattern_check_deadlock(&config->pattern, room);
+    return pattern_check_deadlock(&config->pattern, config->pattern_text, room);
 }
 
 /* A connection broke. When the receiver did it, it has said why first, in a reply of `type`: that is the error then,

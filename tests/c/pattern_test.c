@@ -60,10 +60,10 @@ refused_at_its_place(void)
         const char *text;
         const char *words;
     } cases[] = {
-        {"", "at character 1 (''): an item is missing"},
+        {"", "at character 1 (its end): an item is missing"},
         {",w1,r1", "at character 1 (',w1,r1'): an item is missing"},
         {"w1,,r1", "at character 4 (',r1'): an item is missing"},
-        {"w1,r1,", "at character 7 (''): an item is missing"},
+        {"w1,r1,", "at character 7 (its end): an item is missing"},
         {"w1 ,r1", "at character 3 (' ,r1'): a comma was expected"},
         {"w1r1", "at character 3 ('r1'): a comma was expected"},
         {"w1;r1", "at character 3 (';r1'): a comma was expected"},
@@ -72,7 +72,7 @@ refused_at_its_place(void)
         {"w1,-5,r1", "at character 4 ('-5,r1'): an item is"},
         {"w,r1", "at character 2 (',r1'): a number is missing"},
         {"w-1,r1", "at character 2 ('-1,r1'): a number is missing"},
-        {"w1,r", "at character 5 (''): a number is missing"},
+        {"w1,r", "at character 5 (its end): a number is missing"},
         {"w0,r1", "at character 2 ('0,r1'): the number must not be 0"},
         {"w1,r0", "at character 5 ('0'): the number must not be 0"},
         {"m0,r1", "at character 2 ('0,r1'): the number must not be 0"},
@@ -92,15 +92,15 @@ refused_at_its_place(void)
         {"w2G,r1", "at character 2 ('2G,r1'): one item moves at most 1 GiB"},
         {"w1,r2G", "at character 5 ('2G'): one item moves at most 1 GiB"},
         {"w1G,w1,r1", "moves more than 1 GiB in one exchange"},
-        {"w1,r1G,r1", "moves more than 1 GiB in one exchange"},
-        {"w1", "has no read"},
+        {"w1,r1G,r1", "at character 8 ('r1'): with this it moves more than 1 GiB in one exchange"},
+        {"w1", "at character 3 (its end): it has no read"},
         {"w100,w400,p5ms", "has no read"},
-        {"k8(w1)", "has no read"},
+        {"k8(w1)", "at character 6 (')'): it has no read"},
         {"r1", "has no write"},
         {"c,u,r1", "has no write"},
         {"(w1,r1)", "at character 1 ('(w1,r1)'): an item is"},
         {"w1,r1)", "at character 6 (')'): there is no opening parenthesis for this"},
-        {"k8(w1,r1", "at character 9 (''): the closing parenthesis is missing"},
+        {"k8(w1,r1", "at character 9 (its end): the closing parenthesis is missing"},
         {"k8w1,r1)", "at character 3 ('w1,r1)'): an opening parenthesis is missing"},
         {"k8,w1,r1", "at character 3 (',w1,r1'): an opening parenthesis is missing"},
         {"k8()", "at character 4 (')'): an item is missing"},
@@ -116,7 +116,8 @@ refused_at_its_place(void)
         {"w1,k8(w1,r1)", "at character 4 ('k8(w1,r1)'): k stands once, at the beginning"},
         {"k2(k2(w1,r1))", "at character 4 ('k2(w1,r1))'): k stands once"},
         {"k2(w1,r1,w1,r1)", "all writes of one come before its first read"},
-        {"k2(w1,r1,p5ms)", "all writes of one come before its first read"},
+        {"k2(w1,r1,p5ms)",
+         "at character 10 ('p5ms)'): with several exchanges outstanding, all writes of one come before its first read"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -222,18 +223,21 @@ unsound_ones_are_seen(void)
 static void
 deadlocks(void)
 {
-    REQUIRE(pattern_parse("w1,r1G", &pattern) == 0); /* the sender reads when it has written */
-    CHECK(pattern_check_deadlock(&pattern, 0) == 0);
-    REQUIRE(pattern_parse("k8(w1,r1000)", &pattern) == 0);
-    CHECK(pattern_check_deadlock(&pattern, 8000) == 0);
-    CHECK(pattern_check_deadlock(&pattern, 7999) == -1);
+    const char *text = "w1,r1G";
+    REQUIRE(pattern_parse(text, &pattern) == 0); /* the sender reads when it has written */
+    CHECK(pattern_check_deadlock(&pattern, text, 0) == 0);
+    text = "k8(w1,r1000)";
+    REQUIRE(pattern_parse(text, &pattern) == 0);
+    CHECK(pattern_check_deadlock(&pattern, text, 8000) == 0);
+    CHECK(pattern_check_deadlock(&pattern, text, 7999) == -1);
     CHECK_ERROR(STATUS_USAGE, "8 outstanding replies of 1000 bytes do not fit into the 7999 bytes");
-    CHECK(pattern_check_deadlock(&pattern, 0) == -1);
-    CHECK_ERROR(STATUS_USAGE, "this pattern can deadlock");
-    REQUIRE(pattern_parse("k4096(w1,r512M,r512M)", &pattern) == 0); /* the largest: no overflow */
-    CHECK(pattern_check_deadlock(&pattern, UINT64_C(1) << 41) == -1);
+    CHECK(pattern_check_deadlock(&pattern, text, 0) == -1);
+    CHECK_ERROR(STATUS_USAGE, "pattern 'k8(w1,r1000)', at character 2 ('8(w1,r1000)'): so many can deadlock");
+    text = "k4096(w1,r512M,r512M)";
+    REQUIRE(pattern_parse(text, &pattern) == 0); /* the largest: no overflow */
+    CHECK(pattern_check_deadlock(&pattern, text, UINT64_C(1) << 41) == -1);
     CHECK_ERROR(STATUS_USAGE, "4096 outstanding replies of 1073741824 bytes");
-    CHECK(pattern_check_deadlock(&pattern, UINT64_C(1) << 42) == 0);
+    CHECK(pattern_check_deadlock(&pattern, text, UINT64_C(1) << 42) == 0);
 }
 
 int
