@@ -34,7 +34,7 @@ set multiplot
 eval set_head_and_foot(page_height(rows, PANEL))
 set key maxrows (lines > 3 ? (lines + 1) / 2 : lines)
 
-NAME_FONT = COLUMNS < 3 || longest < 41 && panels <= 9 ? PANEL_FONT : sprintf(",%.1f", (longest > 41 ? 13 * 41.0 / longest : 13) * POINT)
+NAME_FONT = COLUMNS < 3 || longest < 39 && panels <= 9 ? PANEL_FONT : sprintf(",%.1f", (longest > 38 ? 13 * 38.0 / longest : 13) * POINT)
 # One scale for all panels. x is 1 / (1 - quantile): each step to the right is ten times rarer.
 set logscale xy
 set xrange [1:(last < 0.99 ? 130 : 1500)]
