@@ -113,6 +113,7 @@ good_trial(void)
     sender.events = log_of(writes, 10, sizeof writes[0]);
     receiver.events = log_of(reads, 4, sizeof reads[0]);
     return (struct trial){.role = "pair",
+                          .worked_ns = MISSING,
                           .config = &config,
                           .same_clock = true,
                           .confirmed_ns = 9000,
