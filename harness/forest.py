@@ -40,8 +40,7 @@ def _positive(value: float | None) -> float | None:
 
 def caption(job: Job) -> str:
     """What the plot rests on, in lines that fit below it."""
-    ks = [item.invocations for item in job.judged]
-    span = str(min(ks)) + (f" to {max(ks)}" if max(ks) > min(ks) else "")
+    span = wording.span(item.invocations for item in job.judged)
     parts = (f"{job.status.name}: {wording.tally(job)}", f"K = {span} invocations",
              f"{wording.percent(job.judged[0].confidence, 0)} intervals", wording.machine_line(job))
     return "\n".join(wrap("; ".join(parts), CAPTION_WIDTH)[:3])
@@ -56,9 +55,9 @@ def draw(job: Job, out_dir: Path) -> Chart | None:
         return None
     if len(job.judged) > ROWS_MAX:
         raise ChartError(f"a forest plot of {len(job.judged)} measurements cannot be read (at most {ROWS_MAX}).")
-    name = wording.visible(job.new.ref or "new")
-    made = Chart("forest", f"Is {name} slower than {wording.visible(job.base.ref or 'base')}?", out_dir / "forest.svg",
-                 out_dir / "forest.png", out_dir / "forest.tsv", caption(job), HOW_TO_READ)
+    title = f"Is {wording.ref_of(job.new)} slower than {wording.ref_of(job.base)}?"
+    made = Chart("forest", title, out_dir / "forest.svg", out_dir / "forest.png",
+                 out_dir / "forest.tsv", caption(job), HOW_TO_READ)
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         write_table(made.tsv, table(job.judged), {"schema": FORMAT, "job": wording.visible(job.id), "chart": "forest"})

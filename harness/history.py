@@ -23,7 +23,7 @@ from typing import Any, Final
 from harness.job import clean
 from harness.schema import HarnessError
 from harness.verdict import Build, Job
-from harness.wording import disbelieved, known
+from harness.wording import disbelieved, known, ref_of
 
 TAG: Final = "tinygram-history/1"
 FILE: Final = "history.jsonl"
@@ -99,7 +99,7 @@ def entry(job: Job, commit_date: str | None = None) -> Entry:
         raise HistoryError(f"job {job.id} judged no measurement, so there is no ratio to keep.")
     machine = job.machine
     return Entry(
-        job.id, job.started_at, job.base.ref or anchor[:12], anchor, new, commit_date, _text(machine, "cpu_model"),
+        job.id, job.started_at, ref_of(job.base), anchor, new, commit_date, _text(machine, "cpu_model"),
         _text(machine, "kernel"), machine.get("cpus_online") if _is_count(machine.get("cpus_online")) else None,
         {item.name: Ratio(known(item.ratio), known(item.low), known(item.high), known(item.confidence),
                           item.invocations, item.verdict.value, known(item.thresholds.tolerance))

@@ -67,11 +67,9 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence
 
 
 def _build(job: Job) -> str:
-    return f"`{_code(job.new.ref)}` against `{_code(job.base.ref)}`"
-
-
-def _code(text: str | None) -> str:
-    return wording.visible(text or "").replace("`", "'") or "(no ref)"
+    """The two builds, as code, in which nothing but a backquote means anything."""
+    new, base = (wording.ref_of(build).replace("`", "'") for build in (job.new, job.base))
+    return f"`{new}` against `{base}`"
 
 
 def _measurements(job: Job) -> str:

@@ -19,7 +19,7 @@ from harness.chart import CAPTION_WIDTH, FORMAT, PLOTS, Chart, ChartError, plot,
 from harness.experiment import ROOT
 from harness.history import Entry, History, HistoryError
 from harness.panels import Cell, Table
-from harness.wording import count, drawn, plural, visible
+from harness.wording import count, drawn, plural, span, visible
 
 COLUMNS: Final = ("kind", "panel", "place", "model", "ratio", "low", "high", "spread", "tolerance", "verdict", "label")
 MODELS_MAX: Final = 6
@@ -112,7 +112,7 @@ def caption(entries: Sequence[Entry], everything: Sequence[Entry]) -> str:
         f"{plural(earlier, 'commit')} not drawn" if earlier else "",
         f"{plural(models, 'CPU model')} with fewer jobs not drawn" if models else "",
         " or ".join(f"{value * 100:.3g} %" for value in sorted(filter(None, confidences))) + " intervals",
-        f"K = {min(ks)} to {max(ks)} invocations" if ks else "",
+        f"K = {span(ks)} invocations" if ks else "",
         "kernel " + (", ".join(kernels) if len(kernels) <= 4 else f"{len(kernels)} different"),
         "CPUs " + ", ".join(sorted({count(entry.cpus) or "unknown" for entry in entries})),
     ]

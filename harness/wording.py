@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from harness.verdict import Build, Counted, Job, Judged, Status, Verdict
@@ -95,6 +95,12 @@ def counted_as(item: Counted) -> str:
     return ", ".join(f"{label} {value}" for label, value in parts if value is not None) or "no value"
 
 
+def span(numbers: Iterable[int]) -> str:
+    """`12`, or `12 to 48`; nothing is empty."""
+    found = sorted(set(numbers))
+    return "" if not found else str(found[0]) + (f" to {found[-1]}" if len(found) > 1 else "")
+
+
 def plural(number: int, noun: str) -> str:
     """`1 measurement`, `2 measurements`."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
@@ -111,14 +117,24 @@ def headline(job: Job) -> str:
     return f"{job.status.name}: {visible(job.sentence)}"
 
 
+def ref_of(build: Build) -> str:
+    """What a build is called: its ref, a full hash by its first 12 digits; the working tree where it has none."""
+    if build.ref and build.ref == build.commit:
+        return visible(build.commit)[:12]
+    return visible(build.ref or "") or ("the working tree" if build.commit else visible(build.program) or "(no name)")
+
+
 def build_line(build: Build) -> str:
-    """One side of the comparison: `base v0.1.0 (3f2a91c), version 0.1.0, gcc 12.2 -O2`."""
-    said = [build.label, visible(build.ref or "") or "(no ref)"]
+    """One side of the comparison: `base v0.1.0 (3f2a91c00000), version 0.1.0, gcc 12.2.0, -O2`."""
+    said = f"{build.label} {ref_of(build)}"
     if build.commit:
-        said.append(f"({visible(build.commit)[:12]}{', with changes' if build.dirty else ''})")
+        short = visible(build.commit)[:12]
+        inside = [] if ref_of(build) == short else [short]
+        inside += ["with changes"] if build.dirty else []
+        said += f" ({', '.join(inside)})" if inside else ""
     rest = [f"version {visible(build.version)}" if build.version else "", visible(build.compiler or ""),
             visible(build.flags or "")]
-    return ", ".join([" ".join(said), *filter(None, rest)])
+    return ", ".join([said, *filter(None, rest)])
 
 
 def machine_line(job: Job) -> str:
