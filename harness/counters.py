@@ -242,7 +242,7 @@ def accept(exacts: Sequence[Exact], before: Expectations, run: Runner, repeats: 
     """
     after: dict[str, Expected] = {}
     declared = {exact.contest.name for exact in exacts}
-    told = [f"{name}: is no longer declared." for name in before if name not in declared]
+    changed = [f"{name}: is no longer declared." for name in before if name not in declared]
     for exact in exacts:
         name, options = exact.contest.name, options_text(exact)
         seen = observe(exact, exact.contest.new, run, repeats)
@@ -255,9 +255,9 @@ def accept(exacts: Sequence[Exact], before: Expectations, run: Runner, repeats: 
             was = counters.get(counter, {}).get(key)
             kept[counter] = {**counters.get(counter, {}), key: value}
             if was != value:
-                told.append(f"{name}: {counter} {'was not there' if was is None else was} -> {value} ({key}).")
+                changed.append(f"{name}: {counter} {'was not there' if was is None else was} -> {value} ({key}).")
         after[name] = Expected(options, kept)
-    return after, told
+    return after, changed
 
 
 def _only(seen: Seen, counter: Counter, name: str) -> int:
@@ -314,7 +314,12 @@ def _counted(exact: Exact, counter: Counter, expected: Expected | None, base: Se
     if is_ == wanted:
         return made("same", f"{counter.name} of {name} is {is_}, as expected.{beside}", wanted)
     mechanism = explain(exact, counter, wanted, is_)
-    return made("changed", f"{name}: {counter.name} {wanted} -> {is_}: {mechanism}.{beside}", wanted, mechanism)
+    return made("changed", f"{name}: {counter.name} {wanted} -> {is_}{beside}", wanted, mechanism)
+
+
+def told(counted: Counted) -> str:
+    """A counter in one sentence, with what its change means."""
+    return f"{counted.sentence}: {counted.mechanism}." if counted.mechanism else counted.sentence
 
 
 def explain(exact: Exact, counter: Counter, before: int, after: int) -> str:

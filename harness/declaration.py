@@ -123,10 +123,13 @@ def _measurement(table: Mapping[str, Any], shared: Mapping[str, Any], number: in
     merged = {key: value for key, value in shared.items() if key not in without} | own
     options = tuple((key, checked(key, value, where)) for key, value in merged.items())
     _check_workload(dict(options), where)
+    bounds = Thresholds(_fraction(table, "effect", Thresholds().effect, where),
+                        _fraction(table, "tolerance", Thresholds().tolerance, where))
+    if bounds.effect >= bounds.tolerance:
+        raise ArmError(f"{where}: an effect of {bounds.effect:g} counts and {bounds.tolerance:g} is tolerated; "
+                       "'effect' must be below 'tolerance'.")
     return Measurement(
-        name, _text(table.get("question"), "question", where), options,
-        Thresholds(_fraction(table, "effect", Thresholds().effect, where),
-                   _fraction(table, "tolerance", Thresholds().tolerance, where)),
+        name, _text(table.get("question"), "question", where), options, bounds,
         _words(table, "exact", where, COUNTERS), _words(table, "depends", where, FACTS), _flag(table, "canary", where))
 
 

@@ -150,9 +150,9 @@ def run_job(request: Request, folder: Path | None = None, world: World = World()
     if refused is None:
         counted = counters.check(request.declaration.exact(base, new), counters.load(request.expectations),
                                  world.count or counters.run_pair(driver))
-    told = [one.sentence for one in counted if one.verdict != "same"]
-    for sentence in told:
-        world.say(f"exact counters: {sentence}")
+    for one in counted:
+        if one.verdict != "same":
+            world.say(f"exact counters: {counters.told(one)}")
     lost = {one.name for one in counted if one.verdict == "changed" and one.counter == "stalls"}
     contests = [one for one in request.declaration.contests(base, new) if one.name not in lost]
     played = Played((), (), (), ())
@@ -240,7 +240,7 @@ def sentence_of(status: Status, counted: Sequence[Counted], judged: Sequence[Jud
     def named(verdict: Verdict) -> list[str]:
         return [one.name for one in judged if one.verdict is verdict]
     if status is Status.COUNTER:
-        changed = [one.sentence for one in counted if one.verdict in ("changed", "varies")]
+        changed = [counters.told(one) for one in counted if one.verdict in ("changed", "varies")]
         return f"An exact counter changed: {changed[0]}" + (f" ({len(changed) - 1} more)" if len(changed) > 1 else "")
     if status is Status.UNFIT:
         return f"This machine cannot judge: {unfit[0]}"

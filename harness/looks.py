@@ -36,6 +36,7 @@ class Progress:
     decision: Decision | None = None
     spent_s: float = 0.0
     machine_at_fault: str | None = None
+    given_up: bool = False  # the first look found too few values: there is no verdict to be had
 
     @property
     def values(self) -> list[float]:
@@ -55,7 +56,7 @@ class Progress:
     def wants(self, count: int) -> bool:
         """Whether it needs, and may have, another invocation before a look at `count` of them."""
         return (len(self.valid) < count and self.in_a_row < IN_A_ROW and self.machine_at_fault is None
-                and len(self.problems) <= count // SPARE)
+                and not self.given_up and len(self.problems) <= count // SPARE)
 
     def take(self, invocation: Invocation) -> None:
         """One more invocation."""
@@ -112,6 +113,8 @@ def play(contests: Sequence[Contest], canaries: Sequence[Contest], invoke: Invok
         if stopped:
             break
         _rounds(active, count, invoke, chooser, keep)
+        for one in active:
+            one.given_up = len(one.valid) < rules.looks.invocations[0]
         _judge(real, look, rules, len(real))
         _judge(canary, look, rules, len(canary))
         open_ = [one for one in real if not one.decided]

@@ -82,8 +82,8 @@ def test_the_amount_of_work_is_the_invocations_own() -> None:
 
 def test_the_command_line_of_an_invocation() -> None:
     """Both arms, the seed, the units once they are known."""
-    both = contest(Arm((("nodelay", "on"),), Path("/a/tinygram")), Arm(prefix=("nice", "-n", "5"),
-                                                                      environment=(("A", "1"),)))
+    new = Arm(prefix=("nice", "-n", "5"), environment=(("A", "1"),))
+    both = contest(Arm((("nodelay", "on"),), Path("/a/tinygram")), new)
     words = slices.command(Path("/d/tinygram"), both, 7, None)
     assert words == ["/d/tinygram", "slices", "--pattern", "w64,r64", "--congestion", "cubic", "--base", "nodelay=on",
                      "--base-program", "/a/tinygram", "--new-prefix", "env A=1 nice -n 5", "--seed", "7", "--timeout",

@@ -27,7 +27,8 @@ def document(writes: int = 80, stalls: int = 0, unknown: int = 0, **others: Any)
     """The parts of a result document that are counted."""
     by_mechanism = {"nagle_delayed_ack": stalls, "unknown": unknown, "reader_late": 3}
     return {"status": 0, "error": None, "machine": {"kernel": "6.1.0-18-amd64"},
-            "tcp_info": {"sender": {"snd_mss": 1448}}, "setting": {"effective": {"sender": {"end": {"sndbuf": 131072}}}},
+            "tcp_info": {"sender": {"snd_mss": 1448}},
+            "setting": {"effective": {"sender": {"end": {"sndbuf": 131072}}}},
             "result": {"writes": writes, "split": {"without_stamps": 0},
                        "stalls": {"count": stalls + unknown + 3, "by_mechanism": by_mechanism}}, **others}
 
@@ -64,7 +65,9 @@ def test_nodelay_lost_is_found_by_its_stalls() -> None:
     one = exact("stalls")
     (found,) = counters.check([one], expect(one, stalls=0), play([document()], [document(stalls=39)]))
     assert found.verdict == "changed"
-    assert found.sentence == ("two_writes: stalls 0 -> 39: held by Nagle until a delayed ACK: TCP_NODELAY was lost.")
+    assert found.sentence == "two_writes: stalls 0 -> 39"
+    assert counters.told(found) == ("two_writes: stalls 0 -> 39: held by Nagle until a delayed ACK: TCP_NODELAY was "
+                                    "lost.")
     assert found.mechanism == "held by Nagle until a delayed ACK: TCP_NODELAY was lost"
 
 
