@@ -107,11 +107,12 @@ def caption(entries: Sequence[Entry], everything: Sequence[Entry]) -> str:
     ks = [found.invocations for entry in entries for found in entry.measurements.values()
           if found.ratio is not None]
     parts = [
-        f"{plural(len(entries), 'job')} on {plural(len(commits), 'commit')}, against {entries[0].anchor} "
-        f"({entries[0].anchor_commit[:7]})",
+        f"each point is one job, its time for the same work divided by that of {entries[0].anchor} "
+        f"({entries[0].anchor_commit[:7]}) in the same job",
+        f"{plural(len(entries), 'job')} on {plural(len(commits), 'commit')}",
         f"{plural(earlier, 'commit')} not drawn" if earlier else "",
         f"{plural(models, 'CPU model')} with fewer jobs not drawn" if models else "",
-        " or ".join(f"{value * 100:.3g} %" for value in sorted(filter(None, confidences))) + " intervals",
+        "bars are " + " or ".join(f"{value * 100:.3g} %" for value in sorted(filter(None, confidences))) + " intervals",
         f"K = {span(ks)} invocations" if ks else "",
         "kernel " + (", ".join(kernels) if len(kernels) <= 4 else f"{len(kernels)} different"),
         "CPUs " + ", ".join(sorted({count(entry.cpus) or "unknown" for entry in entries})),

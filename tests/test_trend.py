@@ -76,7 +76,7 @@ def test_the_last_commits_are_drawn(tmp_path: Path) -> None:
     made, rows = drawn(jobs.past(12), tmp_path, last=5)
     labels = [row["label"] for row in kind(rows, "commit")]
     assert len(labels) == 5 and labels == sorted(labels)
-    assert "7 commits not drawn" in made.caption
+    assert "7 commits not drawn" in made.caption.replace("\n", " ")
 
 
 def test_more_models_than_colours(tmp_path: Path) -> None:
@@ -84,13 +84,15 @@ def test_more_models_than_colours(tmp_path: Path) -> None:
     entries = [replace(one, job=f"{number}", cpu_model=f"CPU {number:02d}") for number in range(9)]
     made, rows = drawn([*entries, *(replace(entry, job=f"{entry.job}b") for entry in entries[3:])], tmp_path)
     assert [row["label"] for row in kind(rows, "model")] == [f"CPU {number:02d}" for number in range(3, 9)]
-    assert "3 CPU models with fewer jobs not drawn" in made.caption
+    assert "3 CPU models with fewer jobs not drawn" in made.caption.replace("\n", " ")
 
 
 def test_one_job_is_enough(tmp_path: Path) -> None:
     made, rows = drawn([history.entry(jobs.PASSED)], tmp_path)
     assert len(kind(rows, "commit")) == 1
-    assert made.caption.startswith("1 job on 1 commit, against v0.1.0 (3f2a91c); 99 % intervals; K = 12 to 24 ")
+    assert made.caption.replace("\n", " ").startswith(
+        "each point is one job, its time for the same work divided by that of v0.1.0 (3f2a91c) in the same job; 1 job "
+        "on 1 commit; bars are 99 % intervals; K = 12 to 24 invocations;")
 
 
 def test_hostile_names_and_panels_without_a_ratio_are_drawn(tmp_path: Path) -> None:
