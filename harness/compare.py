@@ -96,7 +96,7 @@ def read(folder: Path, side: str) -> tuple[Run, list[str]]:
     except StoreError as error:
         raise CompareError(f"{side}: {error}") from None
     if not isinstance(run.machine, Mapping):
-        raise CompareError(f"{side}: {folder / 'machine.json'} is no JSON object; is the run damaged?")
+        raise CompareError(f"{side}: {folder / 'machine.json'} is no JSON object: the run is damaged.")
     run, none = pairing.cleaned(run)
     for trial in run.trials:
         wrong = [text for text in schema.problems(trial.document) if "is not a field of" not in text]
