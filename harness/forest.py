@@ -24,18 +24,13 @@ HOW_TO_READ: Final = (
 def table(items: Sequence[Judged]) -> Table:
     """A row a measurement, the largest ratio first; those without a ratio last."""
     def key(item: Judged) -> float:
-        ratio = _positive(item.ratio)
+        ratio = wording.positive(item.ratio)
         return -ratio if ratio is not None else 0.0
     rows: list[tuple[Cell, ...]] = [
-        (wording.shortened(wording.drawn(wording.name_of(item)), 60), _positive(item.ratio),
-         _positive(item.low), _positive(item.high), item.verdict.value)
+        (wording.shortened(wording.drawn(wording.name_of(item)), 60), wording.positive(item.ratio),
+         wording.positive(item.low), wording.positive(item.high), item.verdict.value)
         for item in sorted(items, key=key)]
     return Table(COLUMNS, tuple(rows), ())
-
-
-def _positive(value: float | None) -> float | None:
-    known = wording.known(value)
-    return known if known is not None and known > 0 else None
 
 
 def caption(job: Job) -> str:
@@ -51,7 +46,7 @@ def draw(job: Job, out_dir: Path) -> Chart | None:
 
     Raises ChartError where gnuplot fails, or there are more than 60 measurements.
     """
-    if not any(_positive(item.ratio) for item in job.judged):
+    if not any(wording.positive(item.ratio) for item in job.judged):
         return None
     if len(job.judged) > ROWS_MAX:
         raise ChartError(f"a forest plot of {len(job.judged)} measurements cannot be read (at most {ROWS_MAX}).")

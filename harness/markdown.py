@@ -22,6 +22,7 @@ from harness.verdict import Job, Judged, Status, Verdict
 SUMMARY_MAX_BYTES: Final = 1_000_000
 ANNOTATIONS_MAX: Final = 10
 _MARKS: Final = {Verdict.REGRESSION: "🔴", Verdict.PASS: "🟢", Verdict.IMPROVEMENT: "🔵", Verdict.INCONCLUSIVE: "⚪"}
+_SIGNS: Final = {Status.PASS: "✅", Status.INCONCLUSIVE: "⚠️", Status.UNFIT: "⚠️"}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -31,7 +32,7 @@ _MARKS: Final = {Verdict.REGRESSION: "🔴", Verdict.PASS: "🟢", Verdict.IMPRO
 def summary(job: Job, forest: str | None = None) -> str:
     """The page. forest: a link to the forest plot of the ratios, if it was drawn."""
     head = "\n\n".join(filter(None, (
-        f"## {'❌' if wording.is_bad(job) else '✅'} {escape(wording.headline(job))}",
+        f"## {_SIGNS.get(job.status, '❌')} {escape(wording.headline(job))}",
         f"{_build(job)}: {escape(wording.tally(job))}.",
         _listed("The machine cannot judge", job.unfit), _listed("Missing", job.missing),
         _measurements(job), f"![Ratios with their intervals]({_link(forest)})" if forest else "",

@@ -19,7 +19,7 @@ from harness.chart import CAPTION_WIDTH, FORMAT, PLOTS, Chart, ChartError, plot,
 from harness.experiment import ROOT
 from harness.history import Entry, History, HistoryError
 from harness.panels import Cell, Table
-from harness.wording import count, drawn, plural, span, visible
+from harness.wording import count, drawn, plural, positive, span, visible
 
 COLUMNS: Final = ("kind", "panel", "place", "model", "ratio", "low", "high", "spread", "tolerance", "verdict", "label")
 MODELS_MAX: Final = 6
@@ -84,17 +84,13 @@ def table(entries: Sequence[Entry]) -> Table:
                 rows.append(_row(
                     "point", panel=panel, place=commits.index(entry.commit) + 1, model=number,
                     spread=0.0 if len(again) == 1 else 2 * again.index(entry) / (len(again) - 1) - 1,
-                    ratio=_positive(found.ratio if found else None), low=_positive(found.low if found else None),
-                    high=_positive(found.high if found else None), verdict=found.verdict if found else None))
+                    ratio=positive(found.ratio if found else None), low=positive(found.low if found else None),
+                    high=positive(found.high if found else None), verdict=found.verdict if found else None))
     return Table(COLUMNS, tuple(rows), ())
 
 
 def _row(kind: str, **cells: Cell) -> tuple[Cell, ...]:
     return (kind, *(cells.get(column) for column in COLUMNS[1:]))
-
-
-def _positive(value: float | None) -> float | None:
-    return value if value is not None and value > 0 else None
 
 
 def caption(entries: Sequence[Entry], everything: Sequence[Entry]) -> str:

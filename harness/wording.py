@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from harness.verdict import Build, Counted, Job, Judged, Status, Verdict
+from harness.verdict import Build, Counted, Job, Judged, Verdict
 
 # C0, C1, DEL, noncharacters, and what turns the direction of a line.
 _HIDDEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
@@ -52,6 +52,12 @@ def unlike(names: Sequence[str], mark: str = " ({})") -> list[str]:
 def known(value: float | None) -> float | None:
     """The value, or None for one that is no number."""
     return value if value is not None and math.isfinite(value) else None
+
+
+def positive(value: float | None) -> float | None:
+    """The value, or None for one that cannot be a ratio."""
+    found = known(value)
+    return found if found is not None and found > 0 else None
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
@@ -225,11 +231,6 @@ def disbelieved(job: Job) -> tuple[str, ...]:
     """
     alone = tuple(f"{item.name}: " for item in job.judged if item.verdict is Verdict.INCONCLUSIVE)
     return tuple(sentence for sentence in job.unfit if not sentence.startswith(alone))
-
-
-def is_bad(job: Job) -> bool:
-    """True where the exit status is not 0."""
-    return job.status is not Status.PASS
 
 
 def width(text: str) -> int:

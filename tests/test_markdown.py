@@ -20,6 +20,7 @@ def test_the_outcome_comes_first() -> None:
     assert first == "## ❌ MISSING: 1 measurement is missing, 3 counters changed, 1 measurement got slower."
     assert second == "`HEAD` against `v0.1.0`: 1 REGRESSION, 3 PASS, 1 IMPROVEMENT, 3 INCONCLUSIVE."
     assert markdown.summary(jobs.PASSED).startswith("## ✅ PASS: Nothing got slower")
+    assert markdown.summary(jobs.UNFIT).startswith("## ⚠️ UNFIT: This machine cannot judge now")
 
 
 def test_the_tables_hold_what_the_job_holds() -> None:

@@ -182,7 +182,7 @@ def check_markdown(made: Job) -> None:
     page = markdown.summary(made)
     tables = consumers.tables(page)
     assert len(tables[-1]) == 1 + len(made.judged) + len(made.canaries)
-    assert page.split("\n", 1)[0].startswith(("## ❌", "## ✅"))
+    assert page.split("\n", 1)[0].startswith(("## ❌ ", "## ✅ ", "## ⚠️ "))
     found = consumers.annotations(markdown.annotation_lines(made))
     assert all(sum(each.kind == kind for each in found) <= 10 for kind in ("error", "warning", "notice"))
     assert any(each.title == f"tinygram gate: {made.status.name}" for each in found)
