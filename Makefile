@@ -10,6 +10,7 @@ EXPERIMENT ?=
 FILE       ?=
 PYTEST     ?=
 BASE       ?=
+NEW        ?=
 GATE       ?=
 JOBS       ?= $(shell nproc)
 # A python3 that has Debian's modules; asked for when it is used, after the missing ones were installed.
@@ -103,6 +104,10 @@ run: $(PROGRAM) ## run one experiment: make run EXPERIMENT=harness/experiments/s
 	$(if $(EXPERIMENT),,$(error Which experiment? Say for example: make run EXPERIMENT=harness/experiments/smoke.toml))
 	$(PYTHON) -m harness run $(EXPERIMENT) $(if $(FILE),--file $(FILE))
 
+compare: $(PROGRAM) ## set two stored runs side by side: make compare BASE=results/sndbuf/RUN NEW=results/sndbuf/RUN
+	$(if $(and $(BASE),$(NEW)),,$(error Which two runs? Say for example: make compare BASE=results/sndbuf/RUN NEW=results/sndbuf/RUN))
+	$(PYTHON) -m harness compare "$(BASE)" "$(NEW)"
+
 test: $(PROGRAM) $(TESTS) $(BARE) ## run every test (SANITIZE=1: with sanitizers; PYTEST="-k words" narrows)
 	$(PYTHON) -m pytest -q $(PYTEST) tests
 
@@ -167,4 +172,4 @@ help: ## list the targets
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: build needs report run test gate bench docs install lint format clean help
+.PHONY: build needs report run compare test gate bench docs install lint format clean help
