@@ -135,6 +135,18 @@ def test_stamps_split_messages() -> None:
     assert split["stamps_dropped"] == 0
 
 
+def test_stamps_split_chunks() -> None:
+    """The chunks of a transfer as well: the parts of each kind of them add up to its latency."""
+    split = pair("--bytes", "400K", "--write-size", "4000", "--nodelay", "on", "--stamps", "on")["result"]["split"]
+    assert split["writes"] + split["without_stamps"] == 103 and split["writes"] >= 95
+    assert split["sums_within_1us"] >= 0.99 * split["writes"]
+    kinds = [kind for kind in (split["typical_held"], split["typical_not_held"]) if kind is not None]
+    assert sum(kind["writes"] for kind in kinds) == split["writes"]
+    for kind in kinds:
+        parts = sum(value for name, value in kind.items() if name not in ("writes", "latency_ns"))
+        assert abs(parts - kind["latency_ns"]) <= 1000
+
+
 def test_what_does_not_fit_into_the_log_is_counted() -> None:
     """The latency covers the rest, and the document says so."""
     result = stream("10@5000", "--count", 400, "--events-max", 100)["result"]
