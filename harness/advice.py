@@ -157,8 +157,8 @@ def verdict_sentences(found: Sequence[Case]) -> list[str]:
     texts = (
         ("stall", "Yes, set TCP_NODELAY, or use another remedy, for {}: it ends a stall in which {}. The median "
                   "exchange takes {} with Nagle's algorithm and {} with NODELAY."),
-        ("lower", "Yes, TCP_NODELAY shortens {} ({} with Nagle's algorithm, {} with NODELAY)."),
-        ("higher", "No, TCP_NODELAY lengthens {} ({} with Nagle's algorithm, {} with NODELAY)."),
+        ("lower", "Yes, TCP_NODELAY shortens the exchange for {} ({} with Nagle's algorithm, {} with NODELAY)."),
+        ("higher", "No, TCP_NODELAY lengthens the exchange for {} ({} with Nagle's algorithm, {} with NODELAY)."),
         ("unclear", "It does not matter for {}: no clear difference between {} with Nagle's algorithm and {} with "
                     "NODELAY."),
         ("few", "For {} there are too few trials to tell ({} with Nagle's algorithm, {} with NODELAY); more blocks "
@@ -170,7 +170,7 @@ def verdict_sentences(found: Sequence[Case]) -> list[str]:
         group = [case for case in found if case.verdict == verdict]
         if not group:
             continue
-        names = joined([_bracketed(case.name) for case in group])
+        names = f"requests of {joined([_bracketed(case.name) for case in group])}"
         on, off = ([point for case in group for point in side(case)] for side in (_on, _off))
         sides = [_range(values(side, LATENCY), time_text) for side in (off, on)]
         if verdict == "stall":

@@ -47,12 +47,12 @@ def medians(found: Mapping[str, float]) -> invented.Change:
 def test_yes_where_nagle_stalls_and_why() -> None:
     found = ask(STALL, variants=BOTH)
     assert found.headline[0].startswith(
-        "Yes, set TCP_NODELAY, or use another remedy, for 100 + 400 B (reply 1 B, MSS not set), 100 + 400 B (reply 1 "
-        "B, MSS 1448 B) and 100 + 4000 B (reply 1 B, MSS not set): it ends a stall in which Nagle's algorithm holds "
-        "the later write until the earlier one is acknowledged, and the receiver delays that ACK. The median exchange "
-        "takes 43")
+        "Yes, set TCP_NODELAY, or use another remedy, for requests of 100 + 400 B (reply 1 B, MSS not set), 100 + 400 "
+        "B (reply 1 B, MSS 1448 B) and 100 + 4000 B (reply 1 B, MSS not set): it ends a stall in which Nagle's "
+        "algorithm holds the later write until the earlier one is acknowledged, and the receiver delays that ACK. The "
+        "median exchange takes 43")
     assert " ms with Nagle's algorithm and 2" in found.headline[0] and found.headline[0].endswith(" us with NODELAY.")
-    assert found.headline[1].startswith("It does not matter for 100 + 4000 B (reply 1 B, MSS 1448 B): no clear")
+    assert found.headline[1].startswith("It does not matter for requests of 100 + 4000 B (reply 1 B, MSS 1448 B): no ")
 
 
 def test_every_request_has_its_numbers() -> None:
@@ -66,9 +66,9 @@ def test_every_request_has_its_numbers() -> None:
 
 
 @pytest.mark.parametrize(("nagle", "nodelay", "said"), [
-    (60, 25, "Yes, TCP_NODELAY shortens 100 + 400 B (reply 1 B, MSS not set) ("),
-    (25, 60, "No, TCP_NODELAY lengthens 100 + 400 B (reply 1 B, MSS not set) ("),
-    (25, 25, "It does not matter for 100 + 400 B (reply 1 B, MSS not set): no clear difference between ")])
+    (60, 25, "Yes, TCP_NODELAY shortens the exchange for requests of 100 + 400 B (reply 1 B, MSS not set) ("),
+    (25, 60, "No, TCP_NODELAY lengthens the exchange for requests of 100 + 400 B (reply 1 B, MSS not set) ("),
+    (25, 25, "It does not matter for requests of 100 + 400 B (reply 1 B, MSS not set): no clear difference between ")])
 def test_the_answer_follows_the_latencies(nagle: float, nodelay: float, said: str) -> None:
     found = ask({"body": ["400"]}, medians({"Nagle": nagle, "NODELAY": nodelay}), variants=BOTH)
     assert found.headline[0].startswith(said) and len(found.headline) == 1
@@ -76,7 +76,7 @@ def test_the_answer_follows_the_latencies(nagle: float, nodelay: float, said: st
 
 def test_few_trials_are_no_verdict() -> None:
     found = ask({"body": ["400"]}, medians({"Nagle": 60, "NODELAY": 25}), variants=BOTH, blocks=2)
-    assert found.headline[0].startswith("For 100 + 400 B (reply 1 B, MSS not set) there are too few trials to tell")
+    assert found.headline[0].startswith("For requests of 100 + 400 B (reply 1 B, MSS not set) there are too few trials")
 
 
 def test_stalls_that_stay_are_no_yes() -> None:

@@ -45,7 +45,7 @@ def test_the_answer_on_nodelay_stands_at_the_top(tmp_path: Path) -> None:
     start = page.text[:page.text.index("In this report")]
     for text in (start, markdown):
         assert "Should you set TCP_NODELAY?" in text
-        assert "Yes, set TCP_NODELAY, or use another remedy, for 100 + 400 B (reply 1 B, MSS not set)" in text
+        assert "Yes, set TCP_NODELAY, or use another remedy, for requests of 100 + 400 B (reply 1 B, MSS" in text
 
 
 def test_a_stream_over_buffers_is_not_the_opening(tmp_path: Path) -> None:
