@@ -81,6 +81,13 @@ def test_a_program_that_claims_nodelay_cannot_hide() -> None:
     assert counters.nagle_stalls(plain) == 0
 
 
+def test_a_busy_machine_makes_no_segments() -> None:
+    """A tail loss probe sends a segment again; what is missing is not 0."""
+    assert counters.first_segments({"result": {"data_segments": 81, "retransmits": 1}}) == 80
+    assert counters.first_segments({"result": {"data_segments": 80, "retransmits": None}}) == 80
+    assert counters.first_segments({"result": {"data_segments": None, "retransmits": 0}}) is None
+
+
 def test_a_busy_machine_makes_no_stalls() -> None:
     """Stalls of a reader that came late do not count, nor a stall that chance made in one of several repeats."""
     one = exact("stalls")
