@@ -111,6 +111,95 @@ LAB_ENTRY(reset_unread, "reset-destroys-unread", LAB_CLOSING,
     "A reset destroys what the peer has not read yet.",
     "often told; RFC 9293, 3.10.7.4", "more was sent than has arrived", .repeats = 5, .flags = LAB_WAITS)
 
+/* Flags */
+LAB_ENTRY(peek, "peek-leaves-data", LAB_FLAGS,
+    "MSG_PEEK looks at data and leaves them in place.",
+    "POSIX, recv()", "without MSG_PEEK", .repeats = 5)
+LAB_ENTRY(waitall, "waitall-fills", LAB_FLAGS,
+    "MSG_WAITALL always fills the buffer.",
+    "often told; POSIX, recv()", "the missing bytes come before the end", .repeats = 5)
+LAB_ENTRY(dontwait, "dontwait", LAB_FLAGS,
+    "MSG_DONTWAIT makes one call return at once.",
+    "recv(2)", "a byte is there", .repeats = 5)
+LAB_ENTRY(oob_channel, "oob-second-channel", LAB_FLAGS,
+    "Urgent data are a second channel, and no urgent byte is lost.",
+    "often told; RFC 6093; RFC 9293, 3.8.5", "each urgent byte is read before the next is sent", .repeats = 5,
+    .flags = LAB_WAITS)
+LAB_ENTRY(oob_inline, "oob-inline", LAB_FLAGS,
+    "With SO_OOBINLINE the urgent byte stands in the stream.",
+    "RFC 1122, 4.2.2.4; socket(7)", "without SO_OOBINLINE", .repeats = 5)
+LAB_ENTRY(select_timeout, "select-keeps-timeout", LAB_FLAGS,
+    "select() leaves its time limit alone.",
+    "often told; POSIX, select(); select(2)", "pselect()", .repeats = 5)
+LAB_ENTRY(recv_zero, "recv-zero", LAB_FLAGS,
+    "recv() with a length of 0 returns at once.",
+    "often told; POSIX, recv() and read()", "read() in place of recv()", .repeats = 5)
+LAB_ENTRY(sa_restart, "sa-restart", LAB_FLAGS,
+    "SA_RESTART lets an interrupted recv() go on.",
+    "POSIX, sigaction(); signal(7)", "the socket has no SO_RCVTIMEO", .repeats = 5, .flags = LAB_WAITS)
+
+/* Calls */
+LAB_ENTRY(order_of_calls, "order-of-calls", LAB_CALLS,
+    "Server: socket, bind, listen, accept; client: socket, connect; then both read and write.",
+    "textbooks on the sockets API", "listen() is left out", .repeats = 1)
+LAB_ENTRY(client_address, "client-address", LAB_CALLS,
+    "A client gets its address and port when it calls connect().",
+    "textbooks on the sockets API; POSIX, connect()", "bind() is called before", .repeats = 1)
+LAB_ENTRY(bind_any, "bind-any", LAB_CALLS,
+    "A server that binds to INADDR_ANY is reached at every address of its host.",
+    "ip(7); textbooks on the sockets API", "it binds to 127.0.0.1", .repeats = 1)
+LAB_ENTRY(low_ports, "privileged-ports", LAB_CALLS,
+    "Only the superuser may bind to ports below 1024.",
+    "ip(7), ip_unprivileged_port_start; textbooks on servers",
+    "a network namespace where ip_unprivileged_port_start is 0", .twist_needs = LAB_NAMESPACE, .repeats = 1)
+LAB_ENTRY(tcp_and_udp, "tcp-and-udp-port", LAB_CALLS,
+    "The same port number serves TCP and UDP at once.",
+    "RFC 6335, 3; textbooks on ports", "both sockets are TCP", .repeats = 1)
+LAB_ENTRY(port_zero, "port-zero", LAB_CALLS,
+    "bind() to port 0 lets the kernel choose a free port.",
+    "ip(7)", "the second socket takes the first one's port", .repeats = 1)
+LAB_ENTRY(port_one_socket, "port-one-socket", LAB_CALLS,
+    "A port belongs to one socket.",
+    "often told; RFC 9293, 3.3.1", "nothing is accepted", .repeats = 1)
+LAB_ENTRY(connect_accept, "connect-waits-for-accept", LAB_CALLS,
+    "connect() returns when the server accepts.",
+    "often told; POSIX, accept()", "the listener's queue is full", .repeats = 5, .flags = LAB_WAITS)
+LAB_ENTRY(listen_admits, "listen-admits", LAB_CALLS,
+    "listen(n) admits n connections that wait to be accepted.",
+    "often told; POSIX, listen(); listen(2)", "listen(n - 1)", .repeats = 5, .flags = LAB_WAITS)
+LAB_ENTRY(nonblocking_connect, "nonblocking-connect", LAB_CALLS,
+    "A non-blocking connect() to the same host completes at once.",
+    "often told; POSIX, connect()", "family unix", .repeats = 5)
+LAB_ENTRY(connect_listener, "connect-needs-listener", LAB_CALLS,
+    "connect() needs a listener at the other end.",
+    "often told; RFC 9293, 3.5", "it connects to another port than its own", .repeats = 5)
+LAB_ENTRY(accept_inherits, "accept-inherits", LAB_CALLS,
+    "An accepted socket inherits everything of its listener.",
+    "often told; accept(2)", "accept4() with SOCK_NONBLOCK", .repeats = 1)
+
+/* UDP */
+LAB_ENTRY(udp_one_to_one, "udp-one-to-one", LAB_UDP,
+    "UDP takes as many reads as sends.",
+    "RFC 768; textbooks on datagrams", "TCP", .repeats = 5, .flags = LAB_WAITS)
+LAB_ENTRY(udp_cuts, "udp-cuts", LAB_UDP,
+    "A datagram that is larger than the reader's buffer is cut.",
+    "POSIX, recv(); udp(7)", "TCP", .repeats = 5)
+LAB_ENTRY(udp_drops, "udp-drops-none", LAB_UDP,
+    "Over loopback no datagram is lost.",
+    "often told; udp(7)", "each is read before the next is sent", .repeats = 5)
+LAB_ENTRY(udp_refused, "udp-connected-refused", LAB_UDP,
+    "A connected UDP socket is told when nobody has the port (ECONNREFUSED).",
+    "RFC 1122, 4.1.3.3; udp(7)", "the socket is not connected", .repeats = 5, .flags = LAB_WAITS)
+LAB_ENTRY(udp_reports, "udp-sendto-reports", LAB_UDP,
+    "sendto() reports that a datagram could not be delivered.",
+    "often told; POSIX, sendto()", "the datagram is longer than any can be", .repeats = 5, .flags = LAB_WAITS)
+LAB_ENTRY(udp_binds, "udp-sendto-binds", LAB_UDP,
+    "sendto() on a socket without an address binds one.",
+    "udp(7); textbooks on datagrams", "bind() is called before", .repeats = 1)
+LAB_ENTRY(flow_control, "flow-control", LAB_UDP,
+    "Flow control sets TCP and UDP apart: only TCP stops a sender whose reader sleeps.",
+    "RFC 9293, 3.8.6; RFC 768; textbooks on transport", "UDP in place of TCP", .repeats = 5, .flags = LAB_WAITS)
+
 /* clang-format on */
 
 #ifdef LAB_ENTRY_WAS_MISSING

@@ -1,0 +1,367 @@
+/* flags.c: MSG_*, select() and poll(), and what a signal does to a call that waits. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/select.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "lab/kit.h"
+#include "lab/topics.h"
+
+/* Reads 4 of the bytes "abcdef" with `flags`, then all that is left. Returns how many the second read finds. */
+static ssize_t
+left_after_read(struct lab_case *lab, int flags)
+{
+    int ends[2];
+    char first[4], rest[16];
+
+    lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    /* show peek-leaves-data */
+    send(ends[0], "abcdef", 6, MSG_NOSIGNAL);
+    LAB_WAIT(lab_unread(lab, ends[1]) == 6, LAB_SOON_NS);
+    ssize_t got = recv(ends[1], first, sizeof first, flags | MSG_DONTWAIT);
+    ssize_t left = recv(ends[1], rest, sizeof rest, MSG_DONTWAIT);
+    /* shown */
+    if (got != 4)
+        lab_give_up(lab, "the first read found %zd bytes of 6", got);
+    return left;
+}
+
+void
+lab_peek(struct lab_case *lab)
+{
+    lab_step(lab, "send 6 bytes; read 4 with MSG_PEEK; read again");
+    ssize_t left = left_after_read(lab, lab->twist ? 0 : MSG_PEEK);
+    ssize_t control = left_after_read(lab, 0);
+    lab_number(lab, "left", (uint64_t)left, "bytes");
+    lab_control(lab, control == 2, "without MSG_PEEK", "%zd bytes were left", control);
+    if (left == 6)
+        lab_decide(lab, LAB_HOLDS, "after a peek at 4 bytes all 6 were there");
+    else
+        lab_decide(lab, LAB_FAILS, "%zd of 6 bytes were left", left);
+}
+
+/* Asks for 8 bytes with `flags` when 4 are there; 4 more come (`complete`), or the end. Returns what the call got. */
+static ssize_t
+got_of_eight(struct lab_case *lab, int flags, bool complete)
+{
+    int ends[2];
+    char letters[8];
+
+    lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    pid_t reader = getpid();
+    /* show waitall-fills */
+    send(ends[0], "abcd", 4, MSG_NOSIGNAL);
+    LAB_WAIT(lab_unread(lab, ends[1]) == 4, LAB_SOON_NS);
+    if (lab_fork(lab) == 0) {
+        lab_sleeps(reader, LAB_SOON_NS); /* until the reader waits, if it does */
+        if (complete)
+            send(ends[0], "efgh", 4, MSG_NOSIGNAL);
+        shutdown(ends[0], SHUT_WR);
+        _exit(0);
+    }
+    ssize_t got = recv(ends[1], letters, sizeof letters, flags);
+    /* shown */
+    return got;
+}
+
+void
+lab_waitall(struct lab_case *lab)
+{
+    lab_step(lab, "with 4 bytes there ask for 8 with MSG_WAITALL; then 4 more come, or the peer ends its stream");
+    ssize_t full = got_of_eight(lab, MSG_WAITALL, true);
+    ssize_t cut = got_of_eight(lab, MSG_WAITALL, lab->twist);
+    ssize_t control = got_of_eight(lab, 0, true);
+    lab_number(lab, "the rest came", (uint64_t)full, "bytes");
+    lab_number(lab, "the end came", (uint64_t)cut, "bytes");
+    lab_control(lab, control == 4, "without MSG_WAITALL", "%zd bytes", control);
+    if (full == 8 && cut == 8)
+        lab_decide(lab, LAB_HOLDS, "both calls got all 8 bytes");
+    else if (full == 8) {
+        lab_condition(lab, "so many bytes come before the end of the stream, an error or a signal");
+        lab_decide(lab, LAB_ONLY_IF, "it got 8 bytes when they came, and %zd when the stream ended", cut);
+        lab_why(lab,
+                "A reader that needs whole records must look at the count that recv() returns, with MSG_WAITALL too.");
+    } else
+        lab_decide(lab, LAB_FAILS, "it got %zd and %zd of 8 bytes", full, cut);
+}
+
+void
+lab_dontwait(struct lab_case *lab)
+{
+    int ends[2];
+    char letter;
+
+    lab_step(lab, "on a blocking socket with nothing to read: recv() with MSG_DONTWAIT; ask for O_NONBLOCK afterwards");
+    lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    if (lab->twist) {
+        lab_send(lab, ends[0], 1, 0);
+        lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS);
+    }
+    /* show dontwait */
+    int code = recv(ends[1], &letter, 1, MSG_DONTWAIT) < 0 ? errno : 0;
+    /* shown */
+    lab_word(lab, "recv()", "%s", lab_errno(code));
+    lab_send(lab, ends[0], 1, 0);
+    lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS);
+    int control = recv(ends[1], &letter, 1, MSG_DONTWAIT) < 0 ? errno : 0;
+    lab_control(lab, control == 0, "one byte is there", "%s", control == 0 ? "it was read" : lab_errno(control));
+    if (code == EAGAIN)
+        lab_decide(lab, LAB_HOLDS, "recv() came back at once with EAGAIN");
+    else
+        lab_decide(lab, LAB_FAILS, "recv() came back with a byte");
+}
+
+/* Sends two urgent bytes among others; how many of the six bytes the reader finds in the stream and how many urgent. */
+static void
+send_urgent(struct lab_case *lab, bool read_between, int *in_stream, int *urgent)
+{
+    int ends[2];
+    char letters[16], letter;
+
+    *in_stream = *urgent = 0;
+    lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    /* show oob-second-channel */
+    for (int i = 0; i < 2; i++) {
+        send(ends[0], "ab", 2, MSG_NOSIGNAL);
+        send(ends[0], "!", 1, MSG_OOB | MSG_NOSIGNAL); /* an urgent byte */
+        LAB_WAIT(lab_unacknowledged(lab, ends[0]) == 0, LAB_SOON_NS);
+        if (read_between || i == 1)
+            *urgent += recv(ends[1], &letter, 1, MSG_OOB | MSG_DONTWAIT) == 1;
+        if (!read_between && i == 0)
+            continue;
+        for (ssize_t got = 1; got > 0; *in_stream += got > 0 ? (int)got : 0)
+            got = recv(ends[1], letters, sizeof letters, MSG_DONTWAIT); /* stops once at the urgent mark */
+    }
+    /* shown */
+}
+
+void
+lab_oob_channel(struct lab_case *lab)
+{
+    int in_stream, urgent, control_stream, control_urgent;
+
+    lab_step(lab, "send two bytes, an urgent one, two bytes, an urgent one; read what is urgent, then the stream");
+    send_urgent(lab, lab->twist, &in_stream, &urgent);
+    send_urgent(lab, true, &control_stream, &control_urgent);
+    lab_number(lab, "read as urgent", (uint64_t)urgent, "of 2 bytes");
+    lab_number(lab, "read in the stream", (uint64_t)in_stream, "of 4 bytes");
+    lab_control(lab, control_urgent == 2 && control_stream == 4, "each is read before the next is sent",
+                "%d urgent, %d in the stream", control_urgent, control_stream);
+    if (urgent == 2 && in_stream == 4)
+        lab_decide(lab, LAB_HOLDS, "both urgent bytes came as urgent, and 4 bytes in the stream");
+    else {
+        lab_decide(lab, LAB_FAILS, "%d of 2 urgent bytes came as urgent, and %d bytes in the stream", urgent,
+                   in_stream);
+        lab_why(
+            lab,
+            "There is one stream, and a mark in it (RFC 6093). A second urgent byte moves the mark on, and the first "
+            "one becomes an ordinary byte of the stream.");
+    }
+}
+
+/* Whether the urgent byte stands in the stream. */
+static ssize_t
+stream_with_urgent(struct lab_case *lab, bool in_line, char letters[8])
+{
+    int ends[2];
+    ssize_t total = 0, got = 1;
+
+    lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    /* show oob-inline */
+    if (in_line)
+        lab_set(lab, ends[1], SOL_SOCKET, SO_OOBINLINE, 1);
+    send(ends[0], "ab", 2, MSG_NOSIGNAL);
+    send(ends[0], "!", 1, MSG_OOB | MSG_NOSIGNAL);
+    send(ends[0], "cd", 2, MSG_NOSIGNAL);
+    shutdown(ends[0], SHUT_WR);
+    while (got > 0 && total < 8) {
+        lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS);
+        got = recv(ends[1], letters + total, (size_t)(8 - total), 0); /* never reads across the mark */
+        total += got;
+    }
+    /* shown */
+    return total;
+}
+
+void
+lab_oob_inline(struct lab_case *lab)
+{
+    char letters[8], control[8];
+
+    lab_step(lab, "send \"ab\", an urgent \"!\", \"cd\"; read the stream with SO_OOBINLINE");
+    ssize_t total = stream_with_urgent(lab, !lab->twist, letters);
+    ssize_t without = stream_with_urgent(lab, false, control);
+    lab_word(lab, "the stream", "\"%.*s\"", (int)total, letters);
+    lab_control(lab, without == 4 && memcmp(control, "abcd", 4) == 0, "without SO_OOBINLINE", "\"%.*s\"", (int)without,
+                control);
+    if (total == 5 && memcmp(letters, "ab!cd", 5) == 0)
+        lab_decide(lab, LAB_HOLDS, "with SO_OOBINLINE the stream was \"ab!cd\"");
+    else
+        lab_decide(lab, LAB_FAILS, "the stream was \"%.*s\"", (int)total, letters);
+}
+
+/* What is left of the 500 ms of select() or pselect() when data are there after a while. */
+static void
+time_left_after(struct lab_case *lab, bool pselected, long *left_us)
+{
+    int ends[2];
+    fd_set set;
+
+    lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    pid_t waiter = getpid();
+    if (lab_fork(lab) == 0) {
+        lab_sleeps(waiter, LAB_SOON_NS);
+        for (int i = 0; i < 40; i++)
+            lab_pause();
+        send(ends[0], "a", 1, MSG_NOSIGNAL);
+        _exit(0);
+    }
+    FD_ZERO(&set);
+    FD_SET(ends[1], &set);
+    /* show select-keeps-timeout */
+    struct timeval limit = {.tv_sec = 5};
+    struct timespec constant = {.tv_sec = 5};
+    int ready = pselected ? pselect(ends[1] + 1, &set, NULL, NULL, &constant, NULL)
+                          : select(ends[1] + 1, &set, NULL, NULL, &limit);
+    *left_us = pselected ? (long)constant.tv_sec * 1000000 + constant.tv_nsec / 1000
+                         : (long)limit.tv_sec * 1000000 + limit.tv_usec;
+    /* shown */
+    if (ready != 1)
+        lab_give_up(lab, "select() returned %d", ready);
+}
+
+void
+lab_select_timeout(struct lab_case *lab)
+{
+    long left_us, control_us;
+
+    lab_step(lab, "select() with a limit of 5 s; data come after some ms; look at the limit");
+    time_left_after(lab, lab->twist, &left_us);
+    time_left_after(lab, true, &control_us);
+    lab_number(lab, "limit before", 5000000, "us");
+    lab_number(lab, "limit after", (uint64_t)left_us, "us");
+    lab_control(lab, control_us == 5000000, "pselect()", "%ld us", control_us);
+    if (left_us == 5000000)
+        lab_decide(lab, LAB_HOLDS, "the limit was left as it was");
+    else {
+        lab_decide(lab, LAB_FAILS, "of 5000000 us the call left %ld", left_us);
+        lab_why(
+            lab,
+            "Linux writes the time that is left into the limit (select(2)); most other systems do not, and POSIX allows "
+            "both. A loop must set it anew each time.");
+    }
+}
+
+/* Calls recv() or read() for no bytes where none are there; returns its result, or -2 when it was still waiting. */
+static ssize_t
+read_nothing(struct lab_case *lab, bool with_read)
+{
+    int ends[2];
+    char letter;
+    volatile int *done = lab_shared(lab, sizeof *done);
+
+    lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    /* show recv-zero */
+    pid_t reader = lab_fork(lab);
+    if (reader == 0) {
+        ssize_t got = with_read ? read(ends[1], &letter, 0) : recv(ends[1], &letter, 0, 0);
+        *done = got == 0 ? 1 : 2;
+        _exit(0);
+    }
+    bool waits = lab_sleeps(reader, LAB_SOON_NS) && *done == 0;
+    /* shown */
+    return waits ? -2 : *done == 1 ? 0 : -1;
+}
+
+void
+lab_recv_zero(struct lab_case *lab)
+{
+    lab_step(lab, "recv() of 0 bytes in a process of its own, with nothing to read; does the process sleep?");
+    ssize_t got = read_nothing(lab, lab->twist);
+    ssize_t control = read_nothing(lab, true);
+    lab_word(lab, "recv() of 0 bytes", "%s", got == -2 ? "waits" : got == 0 ? "returned 0" : "failed");
+    lab_control(lab, control == 0, "read() of 0 bytes", "%s", control == 0 ? "returned 0 at once" : "did not");
+    if (got == 0)
+        lab_decide(lab, LAB_HOLDS, "it returned 0 at once");
+    else {
+        lab_decide(lab, LAB_FAILS, "recv() of 0 bytes waited for data; read() of 0 bytes returned at once");
+        lab_why(
+            lab,
+            "read(2) answers a length of 0 before it asks the socket. recv(2) asks TCP, which waits for data and then "
+            "takes none.");
+    }
+}
+
+static volatile sig_atomic_t alarms;
+
+static void
+count_alarm(int number)
+{
+    (void)number;
+    alarms++;
+}
+
+/* recv() that is interrupted by a signal whose handler has `flags`, with SO_RCVTIMEO or without. Returns its errno
+ * value, 0 when it went on and got the byte that came later. */
+static int
+interrupted(struct lab_case *lab, int flags, bool limited)
+{
+    int ends[2];
+    char letter;
+    struct sigaction action = {.sa_handler = count_alarm, .sa_flags = flags};
+    struct timeval limit = {.tv_sec = 5};
+
+    lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    alarms = 0;
+    pid_t reader = getpid();
+    if (limited && setsockopt(ends[1], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0)
+        lab_give_up_system(lab, errno, "SO_RCVTIMEO was refused");
+    pid_t other = lab_fork(lab);
+    if (other == 0) {
+        lab_sleeps(reader, LAB_SOON_NS);
+        kill(reader, SIGUSR1);
+        for (int i = 0; i < 80; i++) /* the call is interrupted or goes on; then a byte comes */
+            lab_pause();
+        send(ends[0], "a", 1, MSG_NOSIGNAL);
+        pause();
+    }
+    /* show sa-restart */
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGUSR1, &action, NULL); /* with SA_RESTART, or without */
+    int code = recv(ends[1], &letter, 1, 0) < 0 ? errno : 0;
+    /* shown */
+    kill(other, SIGKILL);
+    if (alarms == 0)
+        lab_give_up(lab, "the signal did not come while recv() waited");
+    return code;
+}
+
+void
+lab_sa_restart(struct lab_case *lab)
+{
+    lab_step(lab, "a signal comes while recv() waits, its handler installed with SA_RESTART; later a byte comes");
+    lab_step(lab, "the same on a socket with SO_RCVTIMEO");
+    int plain = interrupted(lab, SA_RESTART, false);
+    int limited = interrupted(lab, SA_RESTART, !lab->twist);
+    int control = interrupted(lab, 0, false);
+    lab_word(lab, "SA_RESTART", "%s", plain == 0 ? "went on" : lab_errno(plain));
+    lab_word(lab, "SA_RESTART with SO_RCVTIMEO", "%s", limited == 0 ? "went on" : lab_errno(limited));
+    lab_control(lab, control == EINTR, "without SA_RESTART", "%s", lab_errno(control));
+    if (plain == 0 && limited == 0)
+        lab_decide(lab, LAB_HOLDS, "recv() went on in both cases");
+    else if (plain == 0) {
+        lab_condition(lab, "the socket has no time limit (SO_RCVTIMEO)");
+        lab_decide(lab, LAB_ONLY_IF, "recv() went on without a time limit, and ended in %s with one",
+                   lab_errno(limited));
+        lab_why(
+            lab,
+            "A call with a time limit is not restarted, because nobody knows how much of the limit is left (signal(7)). "
+            "poll(), select() and sleep() are never restarted either.");
+    } else
+        lab_decide(lab, LAB_FAILS, "recv() ended in %s", lab_errno(plain));
+}

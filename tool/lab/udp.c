@@ -1,0 +1,277 @@
+/* udp.c: datagrams: borders, loss, errors, addresses; and the same of a stream for comparison. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/sock_diag.h>
+
+#include "lab/kit.h"
+#include "lab/topics.h"
+
+/* Sends five times 10 bytes; how many reads they take. */
+static int
+reads_of_five(struct lab_case *lab, int type)
+{
+    int ends[2], reads = 0;
+    char letters[100];
+
+    lab_connect(lab, &(struct lab_link){.type = type}, ends);
+    /* show udp-one-to-one */
+    for (int i = 0; i < 5; i++)
+        send(ends[0], "0123456789", 10, MSG_NOSIGNAL);
+    if (type == SOCK_STREAM)
+        LAB_WAIT(lab_unread(lab, ends[1]) == 50, LAB_SOON_NS);
+    while (lab_ready(lab, ends[1], POLLIN, 100 * NS_PER_MS) != 0 && recv(ends[1], letters, sizeof letters, 0) > 0)
+        reads++;
+    /* shown */
+    return reads;
+}
+
+void
+lab_udp_one_to_one(struct lab_case *lab)
+{
+    lab_step(lab, "send five datagrams of 10 bytes, read with room for 100 until nothing is left");
+    int reads = reads_of_five(lab, lab->twist ? SOCK_STREAM : SOCK_DGRAM);
+    int control = reads_of_five(lab, SOCK_STREAM);
+    lab_number(lab, "sends", 5, "");
+    lab_number(lab, "reads", (uint64_t)reads, "");
+    lab_control(lab, control < 5, "TCP", "%d reads for 5 writes", control);
+    if (reads == 5)
+        lab_decide(lab, LAB_HOLDS, "5 sends took 5 reads; over TCP %d", control);
+    else
+        lab_decide(lab, LAB_FAILS, "5 sends took %d reads", reads);
+}
+
+/* Sends 100 bytes to a reader with room for 40: what two reads get. */
+static void
+read_in_part(struct lab_case *lab, int type, ssize_t got[2])
+{
+    int ends[2];
+    char letters[100] = "";
+
+    lab_connect(lab, &(struct lab_link){.type = type}, ends);
+    /* show udp-cuts */
+    send(ends[0], letters, 100, MSG_NOSIGNAL);
+    lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS);
+    got[0] = recv(ends[1], letters, 40, MSG_DONTWAIT);
+    got[1] = recv(ends[1], letters, 100, MSG_DONTWAIT);
+    /* shown */
+}
+
+void
+lab_udp_cuts(struct lab_case *lab)
+{
+    ssize_t got[2], control[2];
+
+    lab_step(lab, "send a datagram of 100 bytes, read with room for 40, read again");
+    read_in_part(lab, lab->twist ? SOCK_STREAM : SOCK_DGRAM, got);
+    read_in_part(lab, SOCK_STREAM, control);
+    lab_number(lab, "first read", (uint64_t)got[0], "bytes");
+    lab_number(lab, "second read", got[1] < 0 ? 0 : (uint64_t)got[1], "bytes");
+    lab_control(lab, control[1] == 60, "TCP", "%zd bytes and then %zd", control[0], control[1]);
+    if (got[0] == 40 && got[1] < 0)
+        lab_decide(lab, LAB_HOLDS, "40 of 100 bytes were read, the rest is gone");
+    else
+        lab_decide(lab, LAB_FAILS, "40 bytes were read and then %zd", got[1]);
+}
+
+#define DATAGRAMS 10000
+
+/* Sends DATAGRAMS messages of 100 bytes to a reader that sleeps, or that reads each (`prompt`). Stores how many arrive,
+ * and how many the kernel says that it dropped. */
+static void
+flood(struct lab_case *lab, int type, bool prompt, int *arrived, uint64_t *dropped)
+{
+    int ends[2], sent = 0;
+    char letters[100] = "";
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t len = sizeof memory;
+
+    *arrived = 0;
+    lab_connect(lab, &(struct lab_link){.type = type}, ends);
+    /* show udp-drops-none */
+    for (int i = 0; i < DATAGRAMS; i++) {
+        sent += send(ends[0], letters, sizeof letters, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof letters;
+        if (prompt && lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS) != 0)
+            *arrived += recv(ends[1], letters, sizeof letters, 0) == sizeof letters;
+    }
+    while (recv(ends[1], letters, sizeof letters, MSG_DONTWAIT) == sizeof letters)
+        ++*arrived;
+    getsockopt(ends[1], SOL_SOCKET, SO_MEMINFO, memory, &len); /* where the kernel counted what it dropped */
+    *dropped = memory[SK_MEMINFO_DROPS];
+    /* shown */
+    if (type == SOCK_DGRAM && sent != DATAGRAMS)
+        lab_give_up(lab, "only %d of %d datagrams could be sent", sent, DATAGRAMS);
+    if (type == SOCK_STREAM)
+        *dropped = (uint64_t)(sent - *arrived); /* what was taken and did not come */
+}
+
+void
+lab_udp_drops(struct lab_case *lab)
+{
+    int arrived, streamed;
+    uint64_t dropped, lost;
+
+    lab_step(lab, "send %d datagrams of 100 bytes over loopback to a reader that sleeps meanwhile", DATAGRAMS);
+    flood(lab, SOCK_DGRAM, lab->twist, &arrived, &dropped);
+    flood(lab, SOCK_STREAM, false, &streamed, &lost);
+    lab_number(lab, "sent without an error", DATAGRAMS, "datagrams");
+    lab_number(lab, "arrived", (uint64_t)arrived, "datagrams");
+    lab_number(lab, "counted as dropped by the reader's socket", dropped, "datagrams");
+    lab_control(lab, lost == 0, "TCP", "nothing that the kernel took was lost, and it took only what had room");
+    if (arrived == DATAGRAMS)
+        lab_decide(lab, LAB_HOLDS, "all %d datagrams arrived", DATAGRAMS);
+    else {
+        lab_decide(lab, LAB_FAILS, "%d of %d arrived; the reader's socket counts %llu drops", arrived, DATAGRAMS,
+                   (unsigned long long)dropped);
+        lab_why(
+            lab,
+            "UDP has no flow control: what finds the reader's receive buffer full is dropped there, in silence, and "
+            "loopback is no exception. Only the socket's own counter tells (SO_MEMINFO, SO_RXQ_OVFL, "
+            "/proc/net/udp).");
+    }
+}
+
+/* A port of loopback that nobody has. */
+static struct endpoint
+closed_port(struct lab_case *lab)
+{
+    struct endpoint at = lab_loopback(lab, AF_INET, 0);
+    int fd = lab_socket(lab, AF_INET, SOCK_DGRAM);
+    if (bind(fd, (const struct sockaddr *)&at.address, at.len) != 0)
+        lab_give_up_system(lab, errno, "bind() to loopback failed");
+    at = lab_name_of(lab, fd);
+    close(fd);
+    return at;
+}
+
+/* Sends to a closed port, connected or not; the errno value of a later read. */
+static int
+told_by_port(struct lab_case *lab, bool connected, int *sent)
+{
+    struct endpoint at = closed_port(lab);
+    char letter;
+    /* show udp-connected-refused udp-sendto-reports */
+    int fd = lab_socket(lab, AF_INET, SOCK_DGRAM);
+    if (connected)
+        connect(fd, (const struct sockaddr *)&at.address, at.len);
+    *sent = sendto(fd, "a", 1, 0, connected ? NULL : (const struct sockaddr *)&at.address, connected ? 0 : at.len) == 1
+                ? 0
+                : errno;
+    lab_ready(lab, fd, POLLIN, 100 * NS_PER_MS); /* an ICMP error makes it ready */
+    int code = recv(fd, &letter, 1, MSG_DONTWAIT) < 0 ? errno : 0;
+    /* shown */
+    return code;
+}
+
+void
+lab_udp_refused(struct lab_case *lab)
+{
+    int sent, control_sent;
+
+    lab_step(lab, "connect() a UDP socket to a port that nobody has, send, read");
+    int code = told_by_port(lab, !lab->twist, &sent);
+    int control = told_by_port(lab, false, &control_sent);
+    lab_word(lab, "the read", "%s", lab_errno(code));
+    lab_control(lab, control == EAGAIN, "not connected", "%s", lab_errno(control));
+    if (code == ECONNREFUSED)
+        lab_decide(lab, LAB_HOLDS, "connected, the read got ECONNREFUSED; not connected, %s", lab_errno(control));
+    else
+        lab_decide(lab, LAB_FAILS, "the read got %s", lab_errno(code));
+}
+
+void
+lab_udp_reports(struct lab_case *lab)
+{
+    int sent;
+    static const char large[70000];
+
+    lab_step(lab, "sendto() a port that nobody has");
+    int later = told_by_port(lab, false, &sent);
+    struct endpoint at = closed_port(lab);
+    int too_long = sendto(lab_socket(lab, AF_INET, SOCK_DGRAM), large, sizeof large, 0,
+                          (const struct sockaddr *)&at.address, at.len) < 0
+                       ? errno
+                       : 0;
+    if (lab->twist)
+        sent = too_long;
+    lab_word(lab, "sendto()", "%s", sent == 0 ? "no error" : lab_errno(sent));
+    lab_word(lab, "a read afterwards", "%s", lab_errno(later));
+    lab_control(lab, too_long == EMSGSIZE, "70000 bytes at once", "%s", lab_errno(too_long));
+    if (sent == 0) {
+        lab_decide(lab, LAB_FAILS, "sendto() reported no error, nor did the socket later");
+        lab_why(
+            lab,
+            "sendto() tells what this host sees at once: too long, no route, no permission. What comes back by ICMP is "
+            "given only to a connected socket (or asked for with IP_RECVERR).");
+    } else
+        lab_decide(lab, LAB_HOLDS, "sendto() reported %s", lab_errno(sent));
+}
+
+void
+lab_udp_binds(struct lab_case *lab)
+{
+    struct endpoint at = closed_port(lab), none = lab_loopback(lab, AF_INET, 0);
+
+    lab_step(lab, "sendto() on a UDP socket without bind(); ask for its port before and after");
+    int fd = lab_socket(lab, AF_INET, SOCK_DGRAM);
+    if (lab->twist && bind(fd, (const struct sockaddr *)&none.address, none.len) != 0)
+        lab_give_up_system(lab, errno, "bind() to loopback failed");
+    /* show udp-sendto-binds */
+    struct endpoint before = lab_name_of(lab, fd);
+    sendto(fd, "a", 1, 0, (const struct sockaddr *)&at.address, at.len);
+    struct endpoint after = lab_name_of(lab, fd);
+    /* shown */
+    lab_number(lab, "port before", lab_port(&before), "");
+    lab_number(lab, "port after", lab_port(&after), "");
+    int idle = lab_socket(lab, AF_INET, SOCK_DGRAM);
+    struct endpoint control = lab_name_of(lab, idle);
+    lab_control(lab, lab_port(&control) == 0, "no sendto()", "port %u", lab_port(&control));
+    if (lab_port(&before) == 0 && lab_port(&after) != 0)
+        lab_decide(lab, LAB_HOLDS, "port 0 before sendto(), %u after it", lab_port(&after));
+    else
+        lab_decide(lab, LAB_FAILS, "port %u before sendto(), %u after it", lab_port(&before), lab_port(&after));
+}
+
+/* Whether a sender is stopped by a reader that sleeps: of 64 MiB. */
+static bool
+is_stopped(struct lab_case *lab, int type, uint64_t *taken)
+{
+    int ends[2];
+    static const char letters[1000];
+
+    *taken = 0;
+    lab_connect(lab, &(struct lab_link){.type = type}, ends);
+    /* show flow-control */
+    for (int i = 0; i < 65536; i++) {
+        ssize_t sent = send(ends[0], letters, sizeof letters, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent < 0 && lab_ready(lab, ends[0], POLLOUT, 100 * NS_PER_MS) == 0)
+            return true; /* it would have to wait */
+        *taken += sent > 0 ? (uint64_t)sent : 0;
+    }
+    /* shown */
+    return false;
+}
+
+void
+lab_flow_control(struct lab_case *lab)
+{
+    uint64_t stream, datagrams;
+
+    lab_step(lab, "send 64 MB in pieces of 1000 bytes to a reader that sleeps, by TCP and by UDP");
+    bool tcp = is_stopped(lab, lab->twist ? SOCK_DGRAM : SOCK_STREAM, &stream);
+    bool udp = is_stopped(lab, SOCK_DGRAM, &datagrams);
+    lab_number(lab, "TCP took", stream, "bytes");
+    lab_number(lab, "UDP took", datagrams, "bytes");
+    lab_control(lab, !udp, "UDP", "all %llu bytes were taken", (unsigned long long)datagrams);
+    if (tcp && !udp)
+        lab_decide(lab, LAB_HOLDS, "TCP stopped the sender after %llu bytes, UDP never did",
+                   (unsigned long long)stream);
+    else
+        lab_decide(lab, LAB_FAILS, "the sender was not stopped");
+}
