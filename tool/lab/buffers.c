@@ -175,10 +175,8 @@ lab_window(struct lab_case *lab)
     if (travelled <= (uint64_t)room && travelled < taken && opened > travelled) {
         lab_decide(lab, LAB_HOLDS, "%llu of %zu bytes left the sender, the rest waits; the receive buffer is %d bytes",
                    (unsigned long long)travelled, taken, room);
-        lab_why(
-            lab,
-            "The buffer counts the kernel's bookkeeping too, so the window that it announces is about half of it at "
-            "first. What does not fit stays in the send buffer until a window update.");
+        lab_why(lab, "The buffer counts the kernel's bookkeeping too, so the window that it announces is smaller. "
+                     "What does not fit stays in the send buffer until a window update.");
     } else
         lab_decide(lab, LAB_FAILS, "%llu bytes left the sender, more than the receive buffer's %d",
                    (unsigned long long)travelled, room);

@@ -130,8 +130,7 @@ lab_reuse_new(struct lab_case *lab)
         lab_why(
             lab,
             "Linux lets sockets share a port only when each of them has SO_REUSEADDR, and what is left in TIME_WAIT "
-            "keeps the option that its socket had. So it must be set from the first start on. (BSD asks the new "
-            "socket alone.)");
+            "keeps the option that its socket had. So it must be set from the first start on.");
     }
 }
 
@@ -442,9 +441,8 @@ lab_reset_unread(struct lab_case *lab)
     if (arrived == written) {
         lab_decide(lab, LAB_FAILS, "the %zu bytes that had arrived could be read, then came %s", arrived,
                    lab_errno(code));
-        lab_why(lab,
-                "Linux empties the send buffer at a reset and leaves the receive buffer to the reader. Other systems "
-                "throw it away, so a protocol should not count on it.");
+        lab_why(lab, "Linux empties the send buffer at a reset and leaves the receive buffer to the reader. RFC 9293 "
+                     "lets a system flush it too, so no protocol should count on it.");
     } else
         lab_decide(lab, LAB_HOLDS, "%zu of %zu bytes could be read", arrived, written);
 }

@@ -200,6 +200,111 @@ LAB_ENTRY(flow_control, "flow-control", LAB_UDP,
     "Flow control sets TCP and UDP apart: only TCP stops a sender whose reader sleeps.",
     "RFC 9293, 3.8.6; RFC 768; textbooks on transport", "UDP in place of TCP", .repeats = 5, .flags = LAB_WAITS)
 
+/* Numbers */
+LAB_ENTRY(one_byte, "one-byte-overhead", LAB_NUMBERS,
+    "A message of one byte costs 40 bytes of header: 4000 % overhead.",
+    "RFC 896, \"the small-packet problem\"", "TCP's timestamps are off", .needs = LAB_NAMESPACE, .repeats = 5)
+LAB_ENTRY(delayed_ack, "delayed-ack-limit", LAB_NUMBERS,
+    "An acknowledgement is delayed by less than 500 ms.",
+    "RFC 1122, 4.2.3.2; RFC 9293, 3.8.6.3", "acknowledgements are lost for 700 ms", .twist_needs = LAB_FILTER,
+    .repeats = 5, .flags = LAB_WAITS)
+LAB_ENTRY(second_segment, "every-second-segment", LAB_NUMBERS,
+    "At least every second full segment is acknowledged at once.",
+    "RFC 1122, 4.2.3.2; RFC 9293, 3.8.6.3", "two small segments", .repeats = 5, .flags = LAB_WAITS)
+LAB_ENTRY(minimum_rto, "minimum-rto", LAB_NUMBERS,
+    "The retransmission timeout is one second at least.",
+    "RFC 6298, 2.4", "a network namespace where tcp_rto_min_us is one second", .needs = LAB_FILTER,
+    .twist_needs = LAB_NAMESPACE, .repeats = 5, .flags = LAB_WAITS)
+LAB_ENTRY(initial_window, "initial-window", LAB_NUMBERS,
+    "A fresh connection sends ten segments before the first acknowledgement.",
+    "RFC 6928", "the peer's receive buffer is small", .needs = LAB_FILTER, .repeats = 5)
+LAB_ENTRY(time_wait_length, "time-wait-fin-timeout", LAB_NUMBERS,
+    "TIME_WAIT lasts tcp_fin_timeout.",
+    "often told; RFC 9293, 3.4.2; tcp(7), tcp_fin_timeout", "the peer does not close", .needs = LAB_NAMESPACE,
+    .repeats = 5, .flags = LAB_WAITS | LAB_THOROUGH)
+LAB_ENTRY(mtu_write, "mtu-write-one-segment", LAB_NUMBERS,
+    "A write of the MTU's size travels as one segment.",
+    "often told; RFC 6691", "a write of the MSS in use", .repeats = 5)
+
+/* Families */
+LAB_ENTRY(families, "families-and-types", LAB_FAMILIES,
+    "The families inet, inet6 and local each work as stream and as datagram.",
+    "POSIX, socket(); unix(7); textbooks on the sockets API", "SOCK_SEQPACKET in place of one of them",
+    .needs = LAB_INET6, .repeats = 1)
+LAB_ENTRY(packet, "packet-needs-privilege", LAB_FAMILIES,
+    "A socket of family packet needs a privilege.",
+    "packet(7)", "the privilege is there", .twist_needs = LAB_NAMESPACE, .repeats = 1)
+LAB_ENTRY(ipx, "ipx", LAB_FAMILIES,
+    "PF_IPX is a family like PF_INET.",
+    "textbooks on the sockets API; ipx(7)", "AF_INET in place of AF_IPX", .repeats = 1)
+LAB_ENTRY(stream_order, "stream-keeps-order", LAB_FAMILIES,
+    "A stream keeps order and loses nothing, but keeps no borders of messages.",
+    "POSIX, socket types; textbooks on the sockets API", "datagrams of family local", .repeats = 5)
+
+/* Names */
+LAB_ENTRY(getaddrinfo, "getaddrinfo-one-address", LAB_NAMES,
+    "A host has one address.",
+    "often told; RFC 3484; POSIX, getaddrinfo()", "only family inet is asked for", .repeats = 1)
+LAB_ENTRY(gethostbyname, "gethostbyname-is-yours", LAB_NAMES,
+    "What gethostbyname() returned stays as it is.",
+    "textbooks on names; gethostbyname(3)", "getaddrinfo() in place of gethostbyname()", .repeats = 1)
+
+/* Options */
+LAB_ENTRY(so_type, "so-type-fixed", LAB_OPTIONS,
+    "SO_TYPE reads 1 for a stream and 2 for datagrams, and is fixed when the socket is made.",
+    "socket(7), SO_TYPE; textbooks on socket options", "SO_KEEPALIVE in place of SO_TYPE", .repeats = 1)
+LAB_ENTRY(so_error, "so-error-clears", LAB_OPTIONS,
+    "Reading SO_ERROR clears the error.",
+    "POSIX, SO_ERROR", "SO_TYPE in place of SO_ERROR", .repeats = 5)
+LAB_ENTRY(ttl_range, "ttl-range", LAB_OPTIONS,
+    "IP_TTL takes 1 to 255.",
+    "ip(7), IP_TTL; RFC 1122, 3.2.1.7", "IP_MULTICAST_TTL in place of IP_TTL", .repeats = 1)
+LAB_ENTRY(tos, "tos-as-set", LAB_OPTIONS,
+    "IP_TOS reads back as it was set.",
+    "ip(7), IP_TOS; RFC 3168, 5", "UDP", .repeats = 1)
+LAB_ENTRY(broadcast, "broadcast", LAB_OPTIONS,
+    "A datagram to a broadcast address needs SO_BROADCAST.",
+    "socket(7), SO_BROADCAST; textbooks on datagrams", "SO_BROADCAST is set", .repeats = 1)
+LAB_ENTRY(multicast_loop, "multicast-loop", LAB_OPTIONS,
+    "IP_MULTICAST_LOOP decides whether a sender hears its own datagrams.",
+    "ip(7), IP_MULTICAST_LOOP; textbooks on multicast", "it is on both times", .repeats = 5, .flags = LAB_WAITS)
+LAB_ENTRY(keepalive_idle, "keepalive-idle", LAB_OPTIONS,
+    "Keepalive is off by default, and its first probe comes after two hours at least.",
+    "RFC 1122, 4.2.3.6; tcp(7), tcp_keepalive_time", "a network namespace where tcp_keepalive_time is 60",
+    .twist_needs = LAB_NAMESPACE, .repeats = 1)
+LAB_ENTRY(two_listen, "reuseaddr-two-listen", LAB_OPTIONS,
+    "SO_REUSEADDR lets two servers listen at one port.",
+    "often told; socket(7)", "SO_REUSEPORT in place of SO_REUSEADDR", .repeats = 1)
+LAB_ENTRY(reuse_alive, "reuseaddr-only-time-wait", LAB_OPTIONS,
+    "SO_REUSEADDR is needed only while something is in TIME_WAIT.",
+    "often told; textbooks on servers", "no connection is left", .repeats = 5)
+
+/* Servers */
+LAB_ENTRY(zombies, "zombies", LAB_SERVERS,
+    "A child that has ended stays as a zombie until it is waited for.",
+    "POSIX, _exit(); wait(2); textbooks on servers", "SIGCHLD is ignored", .repeats = 5)
+LAB_ENTRY(sigchld, "sigchld-each", LAB_SERVERS,
+    "A SIGCHLD handler that waits for one child leaves no zombies.",
+    "often told; signal(7); textbooks on servers", "it waits in a loop with WNOHANG", .repeats = 5)
+LAB_ENTRY(waitpid, "waitpid-nohang", LAB_SERVERS,
+    "wait() blocks while a child lives; waitpid() with WNOHANG does not.",
+    "POSIX, waitpid()", "the child has ended", .repeats = 5)
+LAB_ENTRY(fork_memory, "fork-memory", LAB_SERVERS,
+    "After fork() parent and child share no memory.",
+    "POSIX, fork()", "memory of mmap() with MAP_SHARED", .repeats = 5)
+LAB_ENTRY(close_parent, "close-in-parent", LAB_SERVERS,
+    "close() in the parent ends the connection.",
+    "often told; POSIX, close(); textbooks on servers", "shutdown() before close()", .repeats = 5)
+LAB_ENTRY(alarm, "alarm-cancel", LAB_SERVERS,
+    "alarm(0) cancels an alarm.",
+    "POSIX, alarm()", "alarm(0) is left out", .repeats = 5, .flags = LAB_WAITS)
+LAB_ENTRY(signal_once, "signal-once", LAB_SERVERS,
+    "A handler installed with signal() is gone after the first signal.",
+    "often told; POSIX, signal(); signal(2)", "sigaction() with SA_RESETHAND", .repeats = 1)
+LAB_ENTRY(close_wakes, "close-wakes-reader", LAB_SERVERS,
+    "close() wakes a thread that waits in recv() on the socket.",
+    "often told; close(2), \"Multithreaded processes\"", "shutdown() before close()", .repeats = 5, .flags = LAB_WAITS)
+
 /* clang-format on */
 
 #ifdef LAB_ENTRY_WAS_MISSING

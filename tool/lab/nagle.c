@@ -113,9 +113,11 @@ lab_nagle_timer(struct lab_case *lab)
                 control ? "the held bytes left with the acknowledgement" : "the held bytes stayed, for up to 200 ms");
     if (left) {
         lab_decide(lab, LAB_FAILS, "the held segment left when the acknowledgement came, long before 200 ms");
-        lab_why(lab, "Nagle's algorithm has no clock: it ends with an acknowledgement. The times that are told are the "
-                     "other end's: its delayed ACK (40 ms on Linux, 200 ms on BSD). The 200 ms belong to TCP_CORK, and "
-                     "to the tail loss probe that follows when no acknowledgement comes at all.");
+        lab_why(
+            lab,
+            "Nagle's algorithm has no clock: it ends with an acknowledgement. The times that are told are the "
+            "other end's: its delayed ACK (40 ms and more on Linux, 200 ms on the classic BSD). The 200 ms belong to TCP_CORK, and "
+            "to the tail loss probe that follows when no acknowledgement comes at all.");
     } else
         lab_decide(lab, LAB_HOLDS, "the held segment stayed although everything before it was acknowledged");
 }

@@ -1,0 +1,139 @@
+/* families.c: address families and socket types. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lab/kit.h"
+#include "lab/topics.h"
+
+/* Whether a pair of this family and type carries 100 bytes. Returns an errno value. */
+static int
+carries(struct lab_case *lab, int family, int type)
+{
+    int ends[2];
+    /* show families-and-types */
+    int fd = socket(family, type, 0);
+    if (fd < 0)
+        return errno;
+    close(fd);
+    lab_connect(lab, &(struct lab_link){.family = family, .type = type}, ends); /* bind, listen, connect, accept */
+    lab_send(lab, ends[0], 100, 0);
+    lab_receive(lab, ends[1], 100);
+    /* shown */
+    return 0;
+}
+
+void
+lab_families(struct lab_case *lab)
+{
+    static const struct {
+        const char *name;
+        int family, type;
+    } kinds[] = {{"inet stream", AF_INET, SOCK_STREAM},   {"inet datagram", AF_INET, SOCK_DGRAM},
+                 {"inet6 stream", AF_INET6, SOCK_STREAM}, {"inet6 datagram", AF_INET6, SOCK_DGRAM},
+                 {"local stream", AF_UNIX, SOCK_STREAM},  {"local datagram", AF_UNIX, SOCK_DGRAM}};
+    int worked = 0;
+
+    lab_step(lab, "join two sockets of each family and type, send 100 bytes");
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        int type = lab->twist && i == 0 ? SOCK_SEQPACKET : kinds[i].type;
+        int code = carries(lab, kinds[i].family, type);
+        lab_word(lab, kinds[i].name, "%s", code == 0 ? "works" : lab_errno(code));
+        worked += code == 0;
+    }
+    int control = socket(AF_INET, SOCK_SEQPACKET, 0) < 0 ? errno : 0;
+    lab_control(lab, control != 0, "SOCK_SEQPACKET of family inet", "%s", lab_errno(control));
+    lab_decide(lab, worked == 6 ? LAB_HOLDS : LAB_FAILS, "%d of 6 combinations carried 100 bytes", worked);
+}
+
+void
+lab_packet(struct lab_case *lab)
+{
+    lab_step(lab, "as an ordinary user make a socket of family packet");
+    if (!lab->twist)
+        lab_drop_privilege(lab);
+    /* show packet-needs-privilege */
+    int code = socket(AF_PACKET, SOCK_RAW, 0) < 0 ? errno : 0;
+    int control = socket(AF_INET, SOCK_DGRAM, 0) < 0 ? errno : 0;
+    /* shown */
+    lab_word(lab, "AF_PACKET", "%s", code == 0 ? "made" : lab_errno(code));
+    lab_control(lab, control == 0, "AF_INET", "%s", control == 0 ? "made" : lab_errno(control));
+    if (code == EPERM)
+        lab_decide(lab, LAB_HOLDS, "without the privilege: EPERM");
+    else
+        lab_decide(lab, LAB_FAILS, "the socket %s", code == 0 ? "was made" : lab_errno(code));
+}
+
+void
+lab_ipx(struct lab_case *lab)
+{
+    lab_step(lab, "make a socket of family IPX");
+    /* show ipx */
+    int code = socket(lab->twist ? AF_INET : AF_IPX, SOCK_DGRAM, 0) < 0 ? errno : 0;
+    int control = socket(AF_INET, SOCK_DGRAM, 0) < 0 ? errno : 0;
+    /* shown */
+    lab_word(lab, "AF_IPX", "%s", code == 0 ? "made" : lab_errno(code));
+    lab_control(lab, control == 0, "AF_INET", "%s", control == 0 ? "made" : lab_errno(control));
+    if (code == 0)
+        lab_decide(lab, LAB_HOLDS, "the socket was made");
+    else {
+        lab_decide(lab, LAB_FAILS, "socket() gave %s", lab_errno(code));
+        lab_why(lab,
+                "Linux removed the IPX protocol in version 4.18. The number of the family is still in the headers.");
+    }
+}
+
+/* Sends 1, 2, ... 20 bytes that count up; whether all arrive in order, and in how many reads. */
+static bool
+in_order(struct lab_case *lab, int type, int *reads, bool *borders)
+{
+    int ends[2], total = 0;
+    unsigned char letters[256], next = 0, wanted = 0;
+    bool ordered = true;
+
+    lab_connect(lab, &(struct lab_link){.type = type, .family = type == SOCK_DGRAM ? AF_UNIX : AF_INET}, ends);
+    *reads = 0;
+    *borders = true;
+    /* show stream-keeps-order */
+    for (int size = 1; size <= 20; size++) {
+        for (int i = 0; i < size; i++)
+            letters[i] = next++;
+        total += send(ends[0], letters, (size_t)size, MSG_NOSIGNAL) == size ? size : 0;
+        if (type == SOCK_DGRAM && size == 8)
+            break; /* its queue is short */
+    }
+    for (int got, sum = 0; sum < total && lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS) != 0; sum += got) {
+        if (type == SOCK_STREAM)
+            LAB_WAIT(lab_unread(lab, ends[1]) == total, LAB_SOON_NS);
+        got = (int)recv(ends[1], letters, sizeof letters, 0);
+        ++*reads;
+        *borders = *borders && got == *reads; /* the n-th write had n bytes */
+        for (int i = 0; i < got; i++)
+            ordered = ordered && letters[i] == wanted++;
+    }
+    /* shown */
+    return ordered && wanted == next;
+}
+
+void
+lab_stream_order(struct lab_case *lab)
+{
+    int reads, control_reads;
+    bool borders, control_borders;
+
+    lab_step(lab, "write messages of 1, 2, ... 20 bytes that count up; read all of it");
+    bool ordered = in_order(lab, lab->twist ? SOCK_DGRAM : SOCK_STREAM, &reads, &borders);
+    in_order(lab, SOCK_DGRAM, &control_reads, &control_borders);
+    lab_word(lab, "order", ordered ? "kept, nothing lost" : "broken");
+    lab_word(lab, "borders of messages", borders ? "kept" : "not kept");
+    lab_number(lab, "reads", (uint64_t)reads, "");
+    lab_control(lab, control_borders, "datagrams of family local", "%d messages in as many reads", control_reads);
+    if (ordered && !borders)
+        lab_decide(lab, LAB_HOLDS, "every byte came in order, the 20 messages in %d read", reads);
+    else
+        lab_decide(lab, LAB_FAILS, "order %s, borders %s", ordered ? "kept" : "broken", borders ? "kept" : "not kept");
+}

@@ -1,0 +1,97 @@
+/* names.c: from a name to addresses. Only numeric names and the empty one are looked up: no name server is asked. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lab/kit.h"
+#include "lab/topics.h"
+
+/* How many addresses getaddrinfo() has for this host's own loopback. */
+static int
+own_addresses(struct lab_case *lab, int family, char list[96])
+{
+    struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM}, *found;
+    int count = 0;
+
+    list[0] = '\0';
+    /* show getaddrinfo-one-address */
+    int code = getaddrinfo(NULL, "80", &hints, &found); /* no name: this host's loopback */
+    if (code != 0)
+        lab_give_up(lab, "getaddrinfo() failed: %s", gai_strerror(code));
+    for (const struct addrinfo *next = found; next != NULL; next = next->ai_next) {
+        char text[64];
+        getnameinfo(next->ai_addr, next->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST);
+        size_t used = strlen(list);
+        snprintf(list + used, 96 - used, "%s%s", count++ > 0 ? ", " : "", text);
+    }
+    freeaddrinfo(found);
+    /* shown */
+    return count;
+}
+
+void
+lab_getaddrinfo(struct lab_case *lab)
+{
+    char list[96], control_list[96];
+
+    lab_step(lab, "ask getaddrinfo() for this host's own addresses of any family");
+    int count = own_addresses(lab, lab->twist ? AF_INET : AF_UNSPEC, list);
+    int control = own_addresses(lab, AF_INET, control_list);
+    lab_number(lab, "addresses", (uint64_t)count, "");
+    lab_word(lab, "they are", "%s", list);
+    lab_control(lab, control == 1, "ai_family AF_INET", "%s", control_list);
+    if (count == 1)
+        lab_decide(lab, LAB_HOLDS, "one address: %s", list);
+    else {
+        lab_decide(lab, LAB_FAILS, "%d addresses: %s", count, list);
+        lab_why(
+            lab,
+            "getaddrinfo() returns a list, of all families. A client tries them in order until one connects; a server "
+            "listens at each.");
+    }
+}
+
+/* Looks up two addresses, then reads the first result. Whether it still is the first address. */
+static bool
+first_result_stays(struct lab_case *lab, bool modern)
+{
+    char text[64] = "";
+    /* show gethostbyname-is-yours */
+    if (modern) {
+        struct addrinfo hints = {.ai_family = AF_INET}, *first, *second;
+        if (getaddrinfo("127.0.0.1", NULL, &hints, &first) != 0 || getaddrinfo("127.0.0.2", NULL, &hints, &second) != 0)
+            lab_give_up(lab, "getaddrinfo() failed");
+        inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)first->ai_addr)->sin_addr, text, sizeof text);
+    } else {
+        const struct hostent *first = gethostbyname("127.0.0.1");  /* NOLINT: it is what is shown */
+        const struct hostent *second = gethostbyname("127.0.0.2"); /* NOLINT */
+        if (first == NULL || second == NULL)
+            lab_give_up(lab, "gethostbyname() failed");
+        inet_ntop(AF_INET, first->h_addr_list[0], text, sizeof text);
+    }
+    /* shown */
+    lab_word(lab, modern ? "getaddrinfo(), first result" : "gethostbyname(), first result", "%s", text);
+    return strcmp(text, "127.0.0.1") == 0;
+}
+
+void
+lab_gethostbyname(struct lab_case *lab)
+{
+    lab_step(lab, "look up 127.0.0.1, then 127.0.0.2, then read the first result");
+    bool stays = first_result_stays(lab, lab->twist);
+    bool control = first_result_stays(lab, true);
+    lab_control(lab, control, "getaddrinfo()", "%s", control ? "the first result was still 127.0.0.1" : "it changed");
+    if (stays)
+        lab_decide(lab, LAB_HOLDS, "the first result was still 127.0.0.1");
+    else {
+        lab_decide(lab, LAB_FAILS, "after the second call the first result was 127.0.0.2");
+        lab_why(
+            lab,
+            "gethostbyname() returns a pointer into memory of its own, which the next call uses again; so it is not for "
+            "threads either. It knows no IPv6, and POSIX removed it in 2008.");
+    }
+}
