@@ -210,7 +210,8 @@ LAB_ENTRY(delayed_ack, "delayed-ack-limit", LAB_NUMBERS,
     .repeats = 5, .flags = LAB_WAITS)
 LAB_ENTRY(second_segment, "every-second-segment", LAB_NUMBERS,
     "At least every second full segment is acknowledged at once.",
-    "RFC 1122, 4.2.3.2; RFC 9293, 3.8.6.3", "two small segments", .repeats = 5, .flags = LAB_WAITS)
+    "RFC 1122, 4.2.3.2; RFC 9293, 3.8.6.3", "two small segments, without tail loss probe (tcp_early_retrans 0)",
+    .twist_needs = LAB_NAMESPACE, .repeats = 5, .flags = LAB_WAITS)
 LAB_ENTRY(minimum_rto, "minimum-rto", LAB_NUMBERS,
     "The retransmission timeout is one second at least.",
     "RFC 6298, 2.4", "a network namespace where tcp_rto_min_us is one second", .needs = LAB_FILTER,
@@ -267,7 +268,8 @@ LAB_ENTRY(broadcast, "broadcast", LAB_OPTIONS,
     "socket(7), SO_BROADCAST; textbooks on datagrams", "SO_BROADCAST is set", .repeats = 1)
 LAB_ENTRY(multicast_loop, "multicast-loop", LAB_OPTIONS,
     "IP_MULTICAST_LOOP decides whether a sender hears its own datagrams.",
-    "ip(7), IP_MULTICAST_LOOP; textbooks on multicast", "it is on both times", .repeats = 5, .flags = LAB_WAITS)
+    "ip(7), IP_MULTICAST_LOOP; textbooks on multicast", "it is on both times",
+    .needs = LAB_NAMESPACE, .repeats = 5, .flags = LAB_WAITS)
 LAB_ENTRY(keepalive_idle, "keepalive-idle", LAB_OPTIONS,
     "Keepalive is off by default, and its first probe comes after two hours at least.",
     "RFC 1122, 4.2.3.6; tcp(7), tcp_keepalive_time", "a network namespace where tcp_keepalive_time is 60",

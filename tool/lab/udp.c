@@ -159,8 +159,8 @@ told_by_port(struct lab_case *lab, bool connected, int *sent)
     char letter;
     /* show udp-connected-refused udp-sendto-reports */
     int fd = lab_socket(lab, AF_INET, SOCK_DGRAM);
-    if (connected)
-        connect(fd, (const struct sockaddr *)&at.address, at.len);
+    if (connected && connect(fd, (const struct sockaddr *)&at.address, at.len) != 0)
+        lab_give_up_system(lab, errno, "a datagram socket could not be connected");
     *sent = sendto(fd, "a", 1, 0, connected ? NULL : (const struct sockaddr *)&at.address, connected ? 0 : at.len) == 1
                 ? 0
                 : errno;
