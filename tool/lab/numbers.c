@@ -232,7 +232,7 @@ lab_one_byte(struct lab_case *lab)
         lab_condition(lab, "TCP's timestamps are off");
         lab_decide(lab, LAB_ONLY_IF,
                    "one byte travelled with %llu bytes of header: %llu %%; without timestamps with 40",
-                   (unsigned long long)with, (unsigned long long)(with * 100));
+                   (unsigned long long)with, (unsigned long long)with * 100);
         lab_why(lab,
                 "RFC 896 counted 20 bytes of IP and 20 of TCP. Timestamps (RFC 7323), which are on today, add 12. IPv6 "
                 "would add 20 more.");
