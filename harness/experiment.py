@@ -29,7 +29,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 EXPERIMENTS: Final = ROOT / "harness" / "experiments"
 DEFAULT_FILES: Final = (Path("/usr/bin/python3"), Path(sys.executable), Path("/bin/sh"))
 EVENTS: Final = ("none", "first", "all")
-RESERVED_NAMES: Final = ("latest", "baseline", "reports", "compare")
+RESERVED_NAMES: Final = ("latest", "baseline", "reports", "compare", "gate", "trend")
 
 VARIANT: Final = "variant"  # the factor whose levels are the [[variant]] tables
 
