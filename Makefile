@@ -12,6 +12,8 @@ PYTEST     ?=
 BASE       ?=
 NEW        ?=
 GATE       ?=
+PROVE      ?=
+TREND      ?=
 JOBS       ?= $(shell nproc)
 # A python3 that has Debian's modules; asked for when it is used, after the missing ones were installed.
 PYTHON     ?= $(shell harness/bootstrap.sh --python $(NEEDS))
@@ -57,8 +59,9 @@ endif
 
 build: $(PROGRAM) ## build build/tinygram (the default)
 
-# What the goals need is looked for first. report, test, run, lint and bench install what is missing; build only names it.
-NEEDS      := build $(filter report test run lint bench,$(MAKECMDGOALS))
+# What the goals need is looked for first. Those that run Python install what is missing; build only names it.
+NEEDS      := build $(filter report test run lint bench,$(MAKECMDGOALS)) \
+              $(if $(filter compare gate prove-gate trend,$(MAKECMDGOALS)),report)
 needs:
 	@harness/bootstrap.sh $(NEEDS)
 
@@ -114,6 +117,12 @@ test: $(PROGRAM) $(TESTS) $(BARE) ## run every test (SANITIZE=1: with sanitizers
 # Its exit status is make's when it is not 0; `python3 -m harness gate` gives its own (0 pass, 1 regression, ...).
 gate: needs ## tell whether the working tree is slower than a commit: make gate BASE=main (GATE="--new REF --seed N")
 	$(PYTHON) -m harness gate $(BASE) --cc "$(CC)" --cflags "$(CFLAGS)" $(GATE)
+
+prove-gate: needs ## run jobs of the gate of which the answer is known (PROVE="--kind K --jobs N --minutes M")
+	$(PYTHON) -m harness prove-gate $(PROVE)
+
+trend: needs ## draw the history of ratios to the anchor release (TREND="--append JOB.json")
+	$(PYTHON) -m harness trend $(TREND)
 
 bench: $(PROGRAM) $(BARE) ## measure the tool against bare loops and its peers (BENCH="--json FILE --rounds N")
 	$(PYTHON) -m harness.bench $(BENCH)
@@ -172,4 +181,4 @@ help: ## list the targets
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: build needs report run compare test gate bench docs install lint format clean help
+.PHONY: build needs report run compare test gate prove-gate trend bench docs install lint format clean help

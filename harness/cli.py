@@ -6,7 +6,11 @@
     python3 -m harness report [EXPERIMENT.toml | RUN ...]
     python3 -m harness cliff FOUND.json [--out DIR]
     python3 -m harness gate BASE [--new REF] [...]
-    python3 -m harness compare A B [--pattern P | --bytes SIZE] [...]
+    python3 -m harness compare RUN RUN
+    python3 -m harness compare ARM ARM [--pattern P | --bytes SIZE] [...]
+    python3 -m harness prove-gate [...]
+    python3 -m harness outputs JOB.json [--out DIR]
+    python3 -m harness trend [...]
 
 Exit status (the gate has its own, see gate.py): 0 done; 2 usage, or an experiment that cannot be used; 3 the system
 refused (no program, nothing to write to); 4 a trial failed; 130 interrupted, and the run can be continued.
@@ -27,7 +31,8 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from harness import experiment as experiments
-from harness import chart, cliff, duel, gate_command, machine, pair, plan, store, summary
+from harness import chart, cliff, duel, gate_command, machine, outputs, pair, plan, proof, store, summary, trend
+from harness.arms import ArmError
 from harness.experiment import Experiment, ExperimentError
 from harness.plan import Plan, PlannedTrial
 from harness.schema import HarnessError
@@ -116,7 +121,16 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(command=_report)
 
     gate_command.add_command(commands)
-    duel.add_command(commands)
+    proof.add_command(commands)
+    outputs.add_command(commands)
+    trend.add_command(commands)
+    compare = commands.add_parser("compare", help="set two stored runs side by side, or let two arms take turns",
+                                  formatter_class=argparse.RawDescriptionHelpFormatter, epilog=duel.__doc__)
+    compare.add_argument("base", metavar="A", help="the folder of a run; or an arm: NAME=VALUE words, or a program")
+    compare.add_argument("new", metavar="B")
+    compare.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="of runs: where the page goes")
+    duel.add_options(compare)
+    compare.set_defaults(command=_compare)
     return parser
 
 
@@ -305,6 +319,18 @@ def _report(options: argparse.Namespace) -> int:
     _report_on(runs, folder)
     _point_latest(choices.results, folder)
     return worst
+
+
+def _compare(options: argparse.Namespace) -> int:
+    runs = [duel.is_run(word) for word in (options.base, options.new)]
+    if not any(runs):
+        return duel.run(options.base, options.new, options)
+    if not all(runs):
+        run, other = (options.base, options.new) if runs[0] else (options.new, options.base)
+        raise ArmError(f"{run} is the folder of a run and {other!r} is not; name two runs, or two arms.")
+    from harness import compare  # imported late: it loads the template engine, which no arm needs
+
+    return compare.run(Path(options.base), Path(options.new), options.results)
 
 
 def standard_experiments() -> list[Path]:

@@ -14,7 +14,7 @@ import os
 import random
 import shutil
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from harness import gate, wording
 from harness.arms import Arm, ArmError, Contest, Values, checked, parse_setting
@@ -103,12 +103,3 @@ def lines(contest: Contest, judged: Judged, names: tuple[str, str], seed: int) -
 def is_run(text: str) -> bool:
     """Whether a word of the command line is the folder of a stored run, and so no arm."""
     return os.path.isdir(text)
-
-
-def add_command(commands: Any) -> None:
-    """Adds `compare` for arms alone; a command line that also compares runs uses add_options."""
-    parser = commands.add_parser("compare", help="compare two arms (settings or programs) in turns")
-    parser.add_argument("base", metavar="A")
-    parser.add_argument("new", metavar="B")
-    add_options(parser)
-    parser.set_defaults(command=lambda options: run(options.base, options.new, options))
