@@ -27,4 +27,8 @@ void record_write_build(struct json *json); /* schema "tinygram/1" */
 void record_write_command(struct json *json, const struct config *config);
 void record_write_started(struct json *json, const struct timespec *started);
 
+/* Parts of the result document. A span without a name is written into the object that is open. */
+void record_write_result(struct json *json, const struct trial *trial, const struct result *result);
+void record_write_span(struct json *json, const char *name, const struct span *span);
+
 #endif

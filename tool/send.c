@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "collect.h"
 #include "control.h"
 #include "cpu.h"
 #include "interrupt.h"
@@ -247,72 +248,24 @@ account(struct sender *sender)
     return 0;
 }
 
-/* READS of one connection, as many as its half announced. */
-static int
-collect_reads(struct sender *sender, struct end *end, uint64_t index)
-{
-    struct wire_reads message;
-    struct read_event *reads;
-
-    if (end->half.events_recorded > sender->config->events_max)
-        return err_set(STATUS_FAILED, "receiver: it announced more events than it was allowed to keep");
-    if (event_log_prepare(&end->events, sizeof *reads, (size_t)end->half.events_recorded, 0) != 0)
-        return -1;
-    reads = end->events.entry;
-    while (end->events.count < end->half.events_recorded) {
-        size_t left = (size_t)end->half.events_recorded - end->events.count;
-        if (control_receive(sender->control, &sender->in, WIRE_READS, &message, report_limit_ns(sender)) != 0)
-            return err_context("receiver");
-        if (message.index != index || message.count == 0 || message.count > WIRE_READS_EACH || message.count > left)
-            return err_set(STATUS_FAILED, "receiver: it sent events out of order");
-        memcpy(reads + end->events.count, message.read, (size_t)message.count * sizeof *reads);
-        end->events.count += (size_t)message.count;
-    }
-    return 0;
-}
-
-static int
-collect_samples(struct sender *sender, struct end *end, uint64_t index)
-{
-    struct wire_sample message;
-    struct sample *samples;
-
-    if (end->half.samples_recorded > SAMPLES_MAX)
-        return err_set(STATUS_FAILED, "receiver: it announced more samples than it was allowed to keep");
-    if (event_log_prepare(&end->samples, sizeof *samples, (size_t)end->half.samples_recorded, 0) != 0)
-        return -1;
-    samples = end->samples.entry;
-    while (end->samples.count < end->half.samples_recorded) {
-        if (control_receive(sender->control, &sender->in, WIRE_SAMPLE, &message, report_limit_ns(sender)) != 0)
-            return err_context("receiver");
-        if (message.index != index)
-            return err_set(STATUS_FAILED, "receiver: it sent samples out of order");
-        samples[end->samples.count++] = message.sample;
-    }
-    return 0;
-}
-
 /* HALF, READS, SAMPLE and DONE: the receiver's half of the result, which is also the confirmation. */
 static int
 confirm(struct sender *sender)
 {
     struct trial *trial = &sender->trial;
+    struct collector from = {.control = sender->control,
+                             .in = &sender->in,
+                             .events_max = sender->config->events_max,
+                             .deadline_ns = sender->deadline_ns,
+                             .first_ns = MISSING};
     struct wire_reply done;
+    int collected = 0;
 
-    for (uint64_t i = 0; i < sender->config->connections; i++) {
-        struct end *end = &trial->receiver[i];
-        struct wire_half message;
-        if (control_receive(sender->control, &sender->in, WIRE_HALF, &message, report_limit_ns(sender)) != 0)
-            return err_context("receiver");
-        if (i == 0)
-            trial->confirmed_ns = clock_now_ns();
-        if (message.index != i)
-            return err_set(STATUS_FAILED, "receiver: it sent its results out of order");
-        end->half = message.half;
-        if (collect_reads(sender, end, i) != 0 || collect_samples(sender, end, i) != 0)
-            return -1;
-        end->known = true;
-    }
+    for (uint64_t i = 0; i < sender->config->connections && collected == 0; i++)
+        collected = collect_end(&from, &trial->receiver[i], i);
+    trial->confirmed_ns = from.first_ns;
+    if (collected != 0)
+        return -1;
     if (control_receive(sender->control, &sender->in, WIRE_DONE, &done, report_limit_ns(sender)) != 0)
         return err_context("receiver");
     for (uint64_t i = 0; i < sender->config->connections; i++)

@@ -1,21 +1,17 @@
 /* session.c: see session.h. */
-#include "session.h"
+#include "session_parts.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
-#include "cpu.h"
 #include "err.h"
 #include "interrupt.h"
-#include "machine.h"
 #include "sending.h"
 #include "shared.h"
-#include "stamps.h"
 #include "workers.h"
 
 /* How often a session that waits looks whether a signal has come. */
@@ -70,8 +66,8 @@ session_free(struct session *session)
 }
 
 /* Notes the outcome; the first one counts. */
-static void
-settle(struct session *session, int status, const char *text)
+void
+session_settle(struct session *session, int status, const char *text)
 {
     if (session->status != STATUS_DONE)
         return;
@@ -86,7 +82,7 @@ hurry(struct session *session)
     if (session->interrupted || !interrupt_seen())
         return;
     session->interrupted = true;
-    settle(session, STATUS_INTERRUPTED, "interrupted by a signal; the result is partial");
+    session_settle(session, STATUS_INTERRUPTED, "interrupted by a signal; the result is partial");
     session->deadline_ns = clock_earlier_ns(session->deadline_ns, clock_deadline_ns(INTERRUPTED_LIMIT_NS));
 }
 
@@ -94,20 +90,20 @@ void
 session_abort(struct session *session, const char *text)
 {
     hurry(session);
-    settle(session, STATUS_FAILED, text);
+    session_settle(session, STATUS_FAILED, text);
     session->state = SESSION_DONE;
 }
 
-static void
-queue(struct session *session, enum wire_type type, const void *message)
+void
+session_queue(struct session *session, enum wire_type type, const void *message)
 {
     session->out_length = wire_encode(type, message, session->out);
     session->out_sent = 0;
 }
 
 /* Puts the session's outcome into a reply. */
-static struct wire_reply
-reply_of(const struct session *session)
+struct wire_reply
+session_reply(const struct session *session)
 {
     struct wire_reply reply;
 
@@ -125,9 +121,9 @@ static void flush_out(struct session *session);
 static void
 refuse(struct session *session, enum wire_type type)
 {
-    settle(session, (int)err_status(), err_text());
-    struct wire_reply reply = reply_of(session);
-    queue(session, type, &reply);
+    session_settle(session, (int)err_status(), err_text());
+    struct wire_reply reply = session_reply(session);
+    session_queue(session, type, &reply);
     session->state = SESSION_REPORT;
     session->cursor.connection = session->hello.connections + 1; /* nothing follows */
     session->deadline_ns = clock_deadline_ns(HELLO_LIMIT_NS);
@@ -135,131 +131,19 @@ refuse(struct session *session, enum wire_type type)
     close_data(session);
 }
 
-/* Whether every value of a HELLO lies within what this receiver serves. */
-static int
-check_hello(const struct wire_hello *hello)
-{
-    if (hello->connections < 1 || hello->connections > CONNECTIONS_MAX || hello->read_size < 1 ||
-        hello->read_size > READ_SIZE_MAX || hello->events_max < 1 || hello->events_max > EVENTS_MAX_MAX ||
-        hello->connections * hello->events_max > 4 * EVENTS_MAX_MAX ||
-        hello->connections * hello->read_size > SESSION_MEMORY_MAX || hello->timeout_ns > TIMEOUT_MAX_NS ||
-        hello->wait > WAIT_SPIN || hello->sched > SCHED_BATCH_POLICY || hello->verify == VERIFY_AUTO ||
-        hello->verify > VERIFY_OFF || hello->log > 1 || (hello->cpu != MISSING && hello->cpu > 65535) ||
-        hello->workload >= WORKLOAD_COUNT || hello->stamps > 1 ||
-        (hello->workload == WORKLOAD_EXCHANGE && !pattern_is_sound(&hello->pattern)))
-        return err_set(STATUS_FAILED, "the receiver was asked for something outside its bounds");
-    return 0;
-}
-
-static void
-make_plan(struct session *session)
-{
-    const struct wire_hello *hello = &session->hello;
-
-    session->plan = (struct receive_plan){
-        .sink = {.stream_bytes = hello->stream_bytes,
-                 .read_size = hello->read_size,
-                 .connections = hello->connections,
-                 .verify = (int)hello->verify,
-                 .output = session->config->output},
-        .requested = hello->receiver,
-        .log = hello->log == 1,
-        .spin = hello->wait == WAIT_SPIN,
-        .stamps = hello->stamps == 1,
-        .rearms = hello->rearm_quickack == 1,
-        .rcvbuf_late = hello->rcvbuf_late == 1,
-        .pattern = hello->pattern,
-        .events_max = hello->events_max,
-        .sample_every_ns = hello->sample_every_ns,
-        .deadline_ns = clock_deadline_ns(hello->timeout_ns),
-    };
-}
-
-static int
-make_room(struct session *session)
-{
-    size_t count = (size_t)session->hello.connections;
-
-    session->receiving = shared_new(count * sizeof *session->receiving);
-    if (session->receiving == NULL)
-        return -1;
-    for (size_t i = 0; i < count; i++) {
-        session->receiving[i].fd = -1;
-        session->receiving[i].sink.output_fd = -1;
-    }
-    session->finish = calloc(count, sizeof *session->finish);
-    session->expected = calloc(count, sizeof *session->expected);
-    session->open = calloc(count, sizeof *session->open);
-    session->ended = calloc(count, sizeof *session->ended);
-    if (session->finish == NULL || session->expected == NULL || session->open == NULL || session->ended == NULL)
-        return err_set(STATUS_REFUSED, "no memory for %zu connections", count);
-    return 0;
-}
-
-/* Opens a listener for the data connections beside the control connection. */
-static int
-open_data_listener(struct session *session, struct endpoint *bound)
-{
-    struct endpoint at;
-
-    struct sockopt_values options = session->plan.requested;
-
-    if (session->plan.rcvbuf_late)
-        options.of[SOCKOPT_RCVBUF].known = false;
-    if (net_local(session->control, &at) != 0)
-        return -1;
-    net_any_port(&at);
-    session->data_listener = net_listen(&at, &options, (int)session->hello.connections, bound);
-    if (session->data_listener < 0)
-        return -1;
-    /* The kernel begins to stamp some time after the first socket asks for it: ask before the data connections come. */
-    if (session->plan.stamps && stamps_enable_receiving(session->data_listener) != 0)
-        return err_context("receiver");
-    return net_set_nonblocking(session->data_listener, true);
-}
-
-/* Puts this process or thread where the sender wants its receiver to run. */
-static int
-place(const struct session *session)
-{
-    const struct wire_hello *hello = &session->hello;
-
-    if (hello->cpu == MISSING && hello->sched == SCHED_NORMAL_POLICY)
-        return 0;
-    if (session->config->concurrency == CONCURRENCY_POLL && !session->config->once)
-        return err_set(STATUS_REFUSED, "receiver: one session of a polling receiver cannot be pinned to a CPU nor "
-                                       "scheduled apart; use --cpus free --sched normal, or another --concurrency");
-    if (hello->cpu != MISSING && cpu_pin((int)hello->cpu, "receiver") != 0)
-        return -1;
-    return cpu_schedule((enum sched)hello->sched, "receiver");
-}
-
 static void
 take_hello(struct session *session)
 {
-    struct wire_reply reply = {.status = STATUS_DONE};
-    uint64_t boot_high, boot_low;
+    struct wire_reply welcome = {.status = STATUS_DONE};
 
-    if (wire_take(&session->in, WIRE_HELLO, &session->hello) != 0 || check_hello(&session->hello) != 0) {
+    bool whole = wire_take(&session->in, WIRE_HELLO, &session->hello) == 0;
+    if (!whole)
         session->hello.connections = 0;
+    if (!whole || session_take_terms(session, &welcome) != 0) {
         refuse(session, WIRE_WELCOME);
         return;
     }
-    session->greeted = true;
-    make_plan(session);
-    if (session->config->output != NULL && session->hello.workload == WORKLOAD_TRANSFER) {
-        session->plan.sink.verify = VERIFY_FULL;
-        session->hello.verify = VERIFY_FULL;
-        reply.verify_full = 1;
-    }
-    if (place(session) != 0 || make_room(session) != 0 || open_data_listener(session, &reply.data) != 0) {
-        refuse(session, WIRE_WELCOME);
-        return;
-    }
-    machine_boot_id(&boot_high, &boot_low);
-    reply.same_clock = (boot_high != 0 || boot_low != 0) && boot_high == session->hello.boot_high &&
-                       boot_low == session->hello.boot_low;
-    queue(session, WIRE_WELCOME, &reply);
+    session_queue(session, WIRE_WELCOME, &welcome);
     session->state = SESSION_OPEN;
     session->deadline_ns = clock_deadline_ns(OPEN_LIMIT_NS);
 }
@@ -311,7 +195,7 @@ get_ready(struct session *session)
         refuse(session, WIRE_READY);
         return;
     }
-    queue(session, WIRE_READY, &reply);
+    session_queue(session, WIRE_READY, &reply);
     session->state = SESSION_DATA;
     session->deadline_ns = clock_deadline_ns(PROGRESS_LIMIT_NS);
 }
@@ -351,42 +235,6 @@ accept_data(struct session *session)
     get_ready(session);
 }
 
-/* Compares both ends' accounts of connection `index`. Returns 0, or -1 with the error kept. */
-static int
-judge(struct session *session, uint64_t index)
-{
-    const struct receiving *receiving = &session->receiving[index];
-    const struct wire_finish *finish = &session->finish[index];
-    const struct half *half = &receiving->half;
-
-    if (half->bytes != finish->bytes)
-        return err_set(STATUS_FAILED, "%" PRIu64 " bytes were sent on connection %" PRIu64 " and %" PRIu64 " arrived",
-                       finish->bytes, index, half->bytes);
-    if (half->checked_bytes != MISSING &&
-        (half->checked_bytes != finish->checked_bytes || half->digest_high != finish->digest_high ||
-         half->digest_low != finish->digest_low))
-        return err_set(STATUS_FAILED, "the content of connection %" PRIu64 " differs from what was sent", index);
-    return 0;
-}
-
-/* Both accounts are complete: judge, store the files, and begin to report. */
-static void
-begin_report(struct session *session)
-{
-    for (uint64_t i = 0; i < session->hello.connections; i++) {
-        session->interrupted = session->interrupted || session->finish[i].interrupted == 1;
-        if (judge(session, i) != 0)
-            settle(session, (int)err_status(), err_text());
-    }
-    if (session->interrupted)
-        settle(session, STATUS_INTERRUPTED, "the sender was interrupted; the result is partial");
-    for (uint64_t i = 0; i < session->hello.connections; i++)
-        if (sink_settle(&session->receiving[i].sink, session->status == STATUS_DONE) != 0)
-            settle(session, (int)err_status(), err_text());
-    session->state = SESSION_REPORT;
-    session->deadline_ns = clock_deadline_ns(REPORT_LIMIT_NS);
-}
-
 static void
 take_finish(struct session *session)
 {
@@ -403,49 +251,6 @@ take_finish(struct session *session)
     session->finish[session->finished++] = message;
 }
 
-/* Encodes the next message of the report, if there is one. Returns whether there was. */
-static bool
-queue_report(struct session *session)
-{
-    struct report_cursor *cursor = &session->cursor;
-    uint64_t connections = session->hello.connections;
-
-    while (cursor->connection < connections) {
-        struct receiving *receiving = &session->receiving[cursor->connection];
-        if (!cursor->half_sent) {
-            struct wire_half message = {.index = cursor->connection, .half = receiving->half};
-            cursor->half_sent = true;
-            queue(session, WIRE_HALF, &message);
-            return true;
-        }
-        if (cursor->reads_sent < receiving->half.events_recorded) {
-            struct wire_reads message = {.index = cursor->connection};
-            uint64_t left = receiving->half.events_recorded - cursor->reads_sent;
-            message.count = left < WIRE_READS_EACH ? left : WIRE_READS_EACH;
-            const struct read_event *reads = receiving->reads.entry;
-            memcpy(message.read, reads + cursor->reads_sent, message.count * sizeof *reads);
-            cursor->reads_sent += message.count;
-            queue(session, WIRE_READS, &message);
-            return true;
-        }
-        if (cursor->samples_sent < receiving->half.samples_recorded) {
-            const struct sample *samples = receiving->samples.entry;
-            struct wire_sample message = {.index = cursor->connection, .sample = samples[cursor->samples_sent++]};
-            queue(session, WIRE_SAMPLE, &message);
-            return true;
-        }
-        *cursor = (struct report_cursor){.connection = cursor->connection + 1};
-    }
-    if (cursor->connection == connections) {
-        struct wire_reply reply = reply_of(session);
-        cursor->connection++;
-        queue(session, WIRE_DONE, &reply);
-        return true;
-    }
-    return false;
-}
-
-/* Sends what is queued and what follows it, as far as the socket takes it. */
 static void
 flush_out(struct session *session)
 {
@@ -453,7 +258,7 @@ flush_out(struct session *session)
         if (session->out_sent == session->out_length) {
             if (session->state != SESSION_REPORT)
                 return;
-            if (!queue_report(session)) {
+            if (!session_queue_report(session)) {
                 session->reported = true;
                 session->state = SESSION_DONE;
                 return;
@@ -604,7 +409,7 @@ session_continue(struct session *session, const struct pollfd *wait, size_t coun
              session->config->concurrency == CONCURRENCY_POLL)
         continue_data(session, wait, count);
     if (session->state == SESSION_FINISH && session->finished == session->hello.connections)
-        begin_report(session);
+        session_begin_report(session);
     if (session->state != SESSION_DONE)
         flush_out(session);
     if (session->state != SESSION_DONE && clock_now_ns() >= session->deadline_ns)
