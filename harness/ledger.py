@@ -17,6 +17,7 @@ import json
 import math
 import os
 import re
+import stat
 import subprocess
 import tarfile
 from collections.abc import Iterable, Mapping
@@ -118,7 +119,7 @@ class Entry:
     def line(self) -> bytes:
         """The entry as one line of JSON."""
         plain = {"schema": TAG, **asdict(self)}
-        return json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        return json.dumps(plain, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,8 @@ class Writer:
                               "with --ledger.") from None
 
     def _cut_off_torso(self) -> None:
+        if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+            return
         self._file.seek(0)
         content = self._file.read()
         kept = content.rfind(b"\n") + 1
