@@ -280,7 +280,9 @@ def _side_text(one: Timed | None, side: str) -> str:
 
 
 def _ratio_text(one: Timed | None) -> str:
-    return "" if one is None or one.ratio is None else number_text(one.ratio)
+    if one is None or one.ratio is None:
+        return "two modes" if one is not None and one.two_modes else ""
+    return number_text(one.ratio)
 
 
 def _range_text(one: Timed | None) -> str:

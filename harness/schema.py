@@ -161,13 +161,17 @@ def _requested(end: str) -> Field:
 
 
 def _effective(end: str) -> Field:
-    def values(when: str, meaning: str, exact: str) -> Field:
+    def exact(option: SocketOption, when: str) -> str | None:
+        if when == "end":
+            return None if option.name in _NOT_PERMANENT else "asked"
+        return "asked" if option.kind == "size" else "always"  # sizes that nobody set follow from what the kernel saw
+
+    def values(when: str, meaning: str) -> Field:
         return _object(when, meaning, [
-            Field(option.name, _EFFECTIVE_TYPES[option.kind], option.meaning, option.unit,
-                  exact=None if when == "end" and option.name in _NOT_PERMANENT else exact)
+            Field(option.name, _EFFECTIVE_TYPES[option.kind], option.meaning, option.unit, exact=exact(option, when))
             for option in SOCKET_OPTIONS], nullable=True)
     return _object(end, f"what getsockopt said on the {end}", [
-        values("start", "after connect or accept", "always"), values("end", "at the end of the transfer", "asked")])
+        values("start", "after connect or accept"), values("end", "at the end of the transfer")])
 
 
 _TCP_INFO: Final = (

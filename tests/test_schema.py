@@ -339,5 +339,8 @@ def test_segments_and_stalls_are_exact_in_lock_step_only() -> None:
 
 def test_an_option_is_exact_at_the_start_and_where_it_was_asked_for(document: dict[str, Any]) -> None:
     document["setting"]["requested"]["sender"] |= {"sndbuf": 65536, "mss": "auto", "quickack": True}
-    assert {(*EFFECTIVE, "start", "mss"), (*EFFECTIVE, "end", "sndbuf")} <= exact_now(document)
-    assert not {(*EFFECTIVE, "end", "mss"), (*EFFECTIVE, "end", "quickack")} & exact_now(document)
+    found = exact_now(document)
+    assert {(*EFFECTIVE, "start", "nodelay"), (*EFFECTIVE, "start", "sndbuf"), (*EFFECTIVE, "end", "sndbuf")} <= found
+    assert not {(*EFFECTIVE, "end", "mss"), (*EFFECTIVE, "end", "quickack")} & found
+    assert not {(*EFFECTIVE, "start", "mss"), (*EFFECTIVE, "start", "rcvbuf")} & found, (
+        "a size that nobody set is what the kernel remembers of earlier connections")
