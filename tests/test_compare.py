@@ -18,7 +18,7 @@ import two_runs
 from test_chart import table
 from test_report import Page, markdown_links
 
-from harness import compare
+from harness import cli, compare
 from harness.compare import CompareError, Comparison, UnwritableError
 from harness.schema import HarnessError
 
@@ -405,3 +405,24 @@ def test_words_of_an_experiment_cannot_break_the_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("ratio", "text"), [(1.0, "1.00"), (0.0123, "0.012"), (1799.4, "1799"), (0.5, "0.50")])
 def test_numbers_in_words(ratio: float, text: str) -> None:
     assert compare.number_text(ratio) == text
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The command line
+
+
+def test_the_command_compares_two_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base, new = map(str, two_runs.both(tmp_path, two_runs.exchanges(blocks=1), two_runs.nodelay_lost))
+    results = ["--results", str(tmp_path / "results")]
+    assert cli.main(["compare", base, new, *results]) == 5
+    assert "stalls was 0 and is 99" in capsys.readouterr().out
+    assert cli.main(["compare", base, base, *results]) == 2
+    assert "one and the same run" in capsys.readouterr().err
+    assert cli.main(["compare", base, str(tmp_path), *results]) == 2
+    assert "is not a run" in capsys.readouterr().err
+
+
+def test_a_run_is_no_arm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base, _ = two_runs.both(tmp_path, two_runs.exchanges(blocks=1))
+    assert cli.main(["compare", str(base), "nodelay=on"]) == 2
+    assert "name two runs, or two arms" in capsys.readouterr().err
