@@ -477,13 +477,14 @@ _PYTHON_TYPES: Final[dict[str, tuple[type, ...]]] = {
     "number": (int, float), "option": (bool, int, str)}
 
 
-def problems(document: object) -> list[str]:
+def problems(document: object, table: Field | None = None) -> list[str]:
     """What is wrong with a result document, one sentence a problem; an empty list when it is sound.
 
-    document: what json.loads made of the tool's output. Says the same as the JSON Schema, without any import.
+    document: what json.loads made of the tool's output. table: DOCUMENT, or that of another document. Says the same as
+    the JSON Schema, without any import.
     """
     found: list[str] = []
-    _check(document, DOCUMENT, "", found)
+    _check(document, table or DOCUMENT, "", found)
     return found
 
 

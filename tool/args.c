@@ -118,7 +118,8 @@ const struct args_row args_table[] = {
     {"from", "N", "cliff", NULL, COMMAND_CLIFF, parse_size, FIELD(cliff.from), "Smallest value (default: by factor)."},
     {"to", "N", "cliff", NULL, COMMAND_CLIFF, parse_size, FIELD(cliff.to), "Largest value (default: by factor)."},
     {"trials", "N", "cliff", "5", COMMAND_CLIFF, parse_trials, FIELD(cliff.trials),
-     "Trials at each value; a value is judged by their median, and its extremes are told."},
+     "Trials at each value, fewer where they take long; the sides of a cliff are tried in up to three rounds. A value "
+     "whose trials fall into two groups more than threefold apart is bistable and no cliff."},
 
     {"base", "SETTING", "comparison", NULL, COMMAND_SLICES, parse_word, FIELD(slices.arm[SIDE_BASE].setting),
      "What the base arm has different: options as NAME=VALUE, separated by blanks."},
@@ -366,7 +367,8 @@ choose_workload(struct config *config)
         return err_set(STATUS_USAGE, "--stream needs --duration T or --count N");
     if (config->workload == WORKLOAD_EXCHANGE && config->pacing.rate > 0 && config->pacing.think_max_ns > 0)
         return err_set(STATUS_USAGE, "--rate and --think exclude each other");
-    if (config->workload == WORKLOAD_EXCHANGE && config->pacing.count == MISSING && config->duration_ns == MISSING)
+    if (config->workload == WORKLOAD_EXCHANGE && config->pacing.count == MISSING && config->duration_ns == MISSING &&
+        config->cliff.factor == FACTOR_NONE) /* a search chooses its own */
         config->pacing.count = 1000;
     config->verify = VERIFY_OFF;
     config->bytes =

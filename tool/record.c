@@ -56,8 +56,8 @@ record_write_started(struct json *json, const struct timespec *started)
     json_text(json, "started_at", text);
 }
 
-static void
-write_workload(struct json *json, const struct trial *trial)
+void
+record_write_workload(struct json *json, const struct trial *trial)
 {
     const struct config *config = trial->config;
     bool sends = trial->sender != NULL;
@@ -144,8 +144,8 @@ write_cpu(struct json *json, const char *name, int cpu)
     json_close_array(json);
 }
 
-static void
-write_setting(struct json *json, const struct trial *trial)
+void
+record_write_setting(struct json *json, const struct trial *trial)
 {
     const struct config *config = trial->config;
     bool sends = trial->sender != NULL;
@@ -226,8 +226,8 @@ record_write(FILE *stream, const struct trial *trial, const struct result *resul
     json_count(&json, "status", (uint64_t)trial->status);
     json_text(&json, "error", trial->status == STATUS_DONE ? NULL : trial->error);
     json_boolean(&json, "interrupted", trial->interrupted);
-    write_workload(&json, trial);
-    write_setting(&json, trial);
+    record_write_workload(&json, trial);
+    record_write_setting(&json, trial);
     record_write_result(&json, trial, result);
     write_connections(&json, trial);
     json_open_object(&json, "tcp_info");

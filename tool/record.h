@@ -30,5 +30,7 @@ void record_write_started(struct json *json, const struct timespec *started);
 /* Parts of the result document. A span without a name is written into the object that is open. */
 void record_write_result(struct json *json, const struct trial *trial, const struct result *result);
 void record_write_span(struct json *json, const char *name, const struct span *span);
+void record_write_workload(struct json *json, const struct trial *trial);
+void record_write_setting(struct json *json, const struct trial *trial);
 
 #endif

@@ -473,6 +473,8 @@ send_measure(const struct config *config, const struct endpoint *control, struct
     if (begin(&sender, config, "pair") == 0) {
         conduct(&sender, control);
         result_of(&sender.trial, &outcome->result);
+        if (outcome->look != NULL)
+            outcome->look(&sender.trial, &outcome->result, outcome->looker);
     }
     outcome->status = err_status();
     memcpy(outcome->error, err_text(), sizeof outcome->error);

@@ -14,6 +14,9 @@ struct outcome {
     enum status status;
     char error[ERR_TEXT_BYTES];
     struct result result;
+    /* Called with the trial, unless NULL, while its logs are still there. */
+    void (*look)(const struct trial *trial, const struct result *result, void *looker);
+    void *looker;
 };
 
 /* Runs the trial that `config` describes against the receiver at `control`, writes --json, --events or a short
