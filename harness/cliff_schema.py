@@ -124,7 +124,7 @@ DOCUMENT: Final = _object("document", "One search for cliffs: where goodput or l
         _count("from", "smallest value"), _count("to", "largest value"),
         _count("trials", "trials at each value that were asked for; fewer where they take long"),
         _real("ratio", "two speeds further apart than this make a cliff, or two modes"),
-        _flag("truncated", "true: it stopped at the most values that one search tries"),
+        _flag("truncated", "true: it stopped at the most values that one search tries, or at the end of its budget"),
     ]),
     _of_result("workload"), _of_result("setting"),
     _text("congestion", "congestion control in effect at the sender; null where no trial finished", nullable=True),

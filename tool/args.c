@@ -120,6 +120,8 @@ const struct args_row args_table[] = {
     {"trials", "N", "cliff", "5", COMMAND_CLIFF, parse_trials, FIELD(cliff.trials),
      "Trials at each value, fewer where they take long; the sides of a cliff are tried in up to three rounds. A value "
      "whose trials fall into two groups more than threefold apart is bistable and no cliff."},
+    {"budget", "T", "cliff", NULL, COMMAND_CLIFF, parse_time, FIELD(cliff.budget_ns),
+     "Begin no further value, round or cliff when T has passed; the steepest cliff is always explained."},
 
     {"base", "SETTING", "comparison", NULL, COMMAND_SLICES, parse_word, FIELD(slices.arm[SIDE_BASE].setting),
      "What the base arm has different: options as NAME=VALUE, separated by blanks."},
@@ -299,7 +301,7 @@ set_defaults(enum command command, struct config *config)
         .duration_ns = MISSING,
         .sample_every_ns = MISSING,
         .pacing = {.count = MISSING},
-        .cliff = {.from = MISSING, .to = MISSING},
+        .cliff = {.from = MISSING, .to = MISSING, .budget_ns = MISSING},
         .slices = {.units = MISSING},
         .limits = {.max_stalls = MISSING, .max_p50_ns = MISSING, .max_p99_ns = MISSING, .min_goodput = MISSING}};
     for (size_t i = 0; i < args_count; i++) {

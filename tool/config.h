@@ -58,6 +58,7 @@ struct cliff_plan {
     uint64_t from; /* or MISSING */
     uint64_t to;
     uint64_t trials;
+    uint64_t budget_ns; /* or MISSING */
 };
 
 /* A comparison in slices: the two arms, and how they take turns. */

@@ -299,6 +299,14 @@ confirm(struct search *search)
     return repeated;
 }
 
+/* Whether the budget is spent; notes that something will be missing. */
+static bool
+is_over(struct search *search)
+{
+    search->truncated = search->truncated || search->points == SEARCH_POINTS_MAX || clock_now_ns() >= search->stop_ns;
+    return search->truncated;
+}
+
 static int
 corner(struct search *search)
 {
@@ -308,14 +316,12 @@ corner(struct search *search)
     do {
         uint64_t value;
         while ((value = bisect_next(spot, spots_of(search, spot))) != 0) {
-            if (search->points == SEARCH_POINTS_MAX) {
-                search->truncated = true;
+            if (is_over(search))
                 return 0;
-            }
             if (add_point(search, value) != 0)
                 return -1;
         }
-        repeated = confirm(search);
+        repeated = is_over(search) ? 0 : confirm(search);
     } while (repeated == 1);
     return repeated;
 }
@@ -510,6 +516,7 @@ search_prepare(struct search *search, const struct config *config)
     search->config.timeout_ns = length_limit_ns(config);
     search->latency = config->workload != WORKLOAD_TRANSFER;
     clock_gettime(CLOCK_REALTIME, &search->started);
+    search->stop_ns = plan->budget_ns != MISSING ? clock_deadline_ns(plan->budget_ns) : MISSING;
     switch (plan->factor) {
     case FACTOR_SNDBUF:
     case FACTOR_RCVBUF: /* ends where the kernel clamps */
@@ -532,6 +539,24 @@ search_prepare(struct search *search, const struct config *config)
     return 0;
 }
 
+/* The steepest cliff that is not explained yet; NULL when there is none. */
+static struct cliff *
+steepest(struct search *search)
+{
+    struct cliff *found = NULL;
+    double most = 0;
+
+    for (size_t i = 0; i < search->cliffs; i++) {
+        struct cliff *cliff = &search->cliff[i];
+        double ratio = search->point[cliff->fast].shots.modes.slow / search->point[cliff->slow].shots.modes.slow;
+        if (!cliff->explained && ratio > most) {
+            most = ratio;
+            found = cliff;
+        }
+    }
+    return found;
+}
+
 int
 search_run(struct search *search)
 {
@@ -543,8 +568,9 @@ search_run(struct search *search)
     }
     if (conclude(search) != 0)
         return -1;
-    for (size_t i = 0; i < search->cliffs; i++)
-        if (explain_cliff(search, &search->cliff[i]) != 0)
+    bool first = true;
+    for (struct cliff *cliff; (cliff = steepest(search)) != NULL && (first || !is_over(search)); first = false)
+        if (explain_cliff(search, cliff) != 0)
             return -1;
     return 0;
 }

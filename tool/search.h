@@ -88,13 +88,14 @@ struct search {
     bool latency;         /* the speed is the inverse of a latency */
     uint64_t from, to;
     struct timespec started;
+    uint64_t stop_ns; /* when the budget ends, or MISSING */
     struct point point[SEARCH_POINTS_MAX]; /* by value */
     size_t points;
     struct cliff cliff[SEARCH_CLIFFS_MAX];
     size_t cliffs;
     struct bistable bistable[SEARCH_CLIFFS_MAX];
     size_t bistables;
-    bool truncated; /* it stopped at SEARCH_POINTS_MAX values */
+    bool truncated; /* it stopped at SEARCH_POINTS_MAX values or at the end of its budget */
 
     /* Of the first trial that finished. */
     struct half sender, receiver;
