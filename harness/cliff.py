@@ -149,9 +149,10 @@ def _rows(document: Mapping[str, Any]) -> Iterator[tuple[Cell, ...]]:
     def shown(speed: float) -> float:
         return 1 / speed if is_latency(document) else speed
     for point in document["points"]:
-        value, modes = point["value"], point["modes"]
         for trial in _judged(point):
-            yield "trial", None, value, shown(trial["speed"]), None, None, trial["stalls"], None
+            yield "trial", None, point["value"], shown(trial["speed"]), None, None, trial["stalls"], None
+    for point in document["points"]:
+        value, modes = point["value"], point["modes"]
         if len(modes) == 2:
             low, high = sorted(shown(mode["speed"]) for mode in modes)
             yield "modes", None, value, None, low, high, None, None

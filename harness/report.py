@@ -83,6 +83,19 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class CliffMap:
+    """What a report says of one search for cliffs."""
+
+    anchor: str
+    question: str
+    sentences: tuple[str, ...]
+    evidence: tuple[str, ...]
+    picture: Picture
+    document: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """What a report says of one run."""
 

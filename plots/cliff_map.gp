@@ -2,7 +2,7 @@
 # columns: kind number value speed low high stalls words axis unit
 call "plots/style.gp" ARG1 ARG2 ARG3 ARG4
 array REMEDY[6] = ["quickack", "mss", "nodelay", "early_rcvbuf", "sndbuf", "rcvbuf"]
-array REMEDY_TITLE[6] = ["with TCP_QUICKACK at the receiver", "with an MSS of 1460", "with TCP_NODELAY", "with SO_RCVBUF before listen()", "with 8 times the SO_SNDBUF", "with 8 times the SO_RCVBUF"]
+array REMEDY_TITLE[6] = ["with TCP_QUICKACK at the receiver", "with an MSS of 1460", "with TCP_NODELAY", "with SO_RCVBUF before listen()", "with a larger SO_SNDBUF", "with a larger SO_RCVBUF"]
 array REMEDY_COLOUR[6] = ["#009e73", "#56b4e9", "#d55e00", "#cc79a7", "#0072b2", "#0072b2"]
 array REMEDY_POINT[6] = [9, 5, 11, 13, 7, 15]
 array seen[6] = [0, 0, 0, 0, 0, 0]
@@ -33,11 +33,11 @@ do for [k = 1:6] { stats DATA using (seen[k] = is("remedy") && strcol("words") e
 PANEL = 420
 LIST = 17 * lines + 26
 FOOT = FOOT + LIST
-eval set_legend(3)
+eval set_legend(4)
 eval set_page(1, PANEL)
 set multiplot
 eval set_head_and_foot(page_height(1, PANEL))
-set key maxrows 3 width 2
+set key maxrows 4 width 2
 do for [k = 1:lines] {
     set label 20 + k line[k] at screen 16 / WIDTH, screen (FOOT - 16 - 17 * k) / page_height(1, PANEL) left font AXIS_FONT
 }
@@ -61,7 +61,7 @@ do for [p = 1:panels] {
     } else {
         do for [k = 0:3] { set xtics add (sprintf("%.0f", begin[p] * (end[p] / begin[p])**((k + 0.5) / 4)) begin[p] * (end[p] / begin[p])**((k + 0.5) / 4)) }
     }
-    set label 3 (p == 1 ? UNIT eq "s" ? "latency of the median message" : "goodput" : "enlarged: where the cliffs are") \
+    set label 3 (p == 1 ? UNIT eq "s" ? "latency of the median message (down is faster)" : "goodput (up is faster)" : "enlarged: where the cliffs are") \
         at graph 0, graph 1 offset 0, 0.7 left font PANEL_FONT
     unset object 1
     if (p == 1 && panels == 2) { set object 1 rectangle from begin[2], graph 0 to end[2], graph 1 behind fillcolor rgb "#fdf1e3" fillstyle solid noborder }
@@ -72,7 +72,7 @@ do for [p = 1:panels] {
         with points pointtype 6 pointsize 0.6 linecolor rgb "#000000" notitle, \
         DATA using (is("trial") && column("stalls") > 0 ? column("value") : NaN):"speed" \
         with points pointtype 6 pointsize 0.6 linecolor rgb "#d01c1c" notitle, \
-        for [k = 1:6] DATA using (is("remedy") && strcol("words") eq REMEDY[k] ? column("value") : NaN):"speed" \
+        for [k = 1:6] DATA using (is("remedy") && strcol("words") eq REMEDY[k] ? column("value") * (end[p] / begin[p])**(0.018 * (k - 2.5)) : NaN):"speed" \
         with points pointtype REMEDY_POINT[k] pointsize 1.1 linecolor rgb REMEDY_COLOUR[k] notitle, \
         DATA using (p == panels && is("cliff") ? column("value") : NaN):(high * (is("cliff") && int(column("number")) % 2 ? 1.75 : 1.35)):(sprintf("%.0f", column("number"))) \
         with labels font PANEL_FONT notitle, \
