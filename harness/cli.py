@@ -316,7 +316,8 @@ def _report(options: argparse.Namespace) -> int:
         folder = store.new_folder(choices.results / "reports", stamp)
     except OSError as error:
         raise store.StoreError(f"no report can be stored below {choices.results}: {error.strerror}.") from None
-    _report_on(runs, folder)
+    maps = [] if options.what else _search_cliffs(folder, choices)
+    _report_on(runs, folder, *maps)
     _point_latest(choices.results, folder)
     return worst
 
@@ -333,6 +334,18 @@ def _compare(options: argparse.Namespace) -> int:
     return compare.run(Path(options.base), Path(options.new), options.results)
 
 
+def _search_cliffs(folder: Path, choices: Choices) -> list[Path]:
+    """The standard search for cliffs: its document, in `folder`. A report without it is better than none."""
+    began = time.monotonic()
+    try:
+        found = cliff.measure(pair.find_tool(choices.tool), folder / "cliffs-sndbuf.json")
+    except chart.ChartError as error:
+        _say(f"cliffs: {error}")
+        return []
+    _say(f"cliffs: {cliff.sentences(cliff.read(found))[0]} ({time.monotonic() - began:.1f} s)")
+    return [found]
+
+
 def standard_experiments() -> list[Path]:
     """The experiments of `make report`: those with a `report` place, in that order."""
     found = [load(path) for path in sorted(experiments.EXPERIMENTS.glob("*.toml"))]
@@ -341,12 +354,12 @@ def standard_experiments() -> list[Path]:
         key=lambda experiment: (experiment.report or 0, experiment.name))]
 
 
-def _report_on(runs: Sequence[Path], folder: Path) -> None:
-    """Draws the charts of the runs and writes one report over them."""
+def _report_on(runs: Sequence[Path], folder: Path, *maps: Path) -> None:
+    """Draws the charts of the runs, and the maps of searches for cliffs, and writes one report over them."""
     from harness import report  # imported late: it loads the template engine, which no trial needs
 
     began = time.monotonic()
-    page = report.report(runs, folder)
+    page = report.report(runs, folder, maps)
     _say(f"report: {_shown(page)} ({time.monotonic() - began:.1f} s)")
 
 

@@ -151,7 +151,7 @@ DOCUMENT: Final = _object("document", "One search for cliffs: where goodput or l
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of the document, made from DOCUMENT."""
-    return schema.json_schema(DOCUMENT, TAG)
+    return schema.json_schema(DOCUMENT, f"tinygram search document {TAG}")
 
 
 def problems(document: object) -> list[str]:

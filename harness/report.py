@@ -23,7 +23,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness import advice, chart, load, remedy, store, summary
+from harness import advice, chart, cliff, load, remedy, store, summary
 from harness.answer import (CHANCE, EFFECT, LATE, LATENCY, Answer, blocked_share, bytes_text, cell_name, level_text,
                             percent_text, rate_text, split, time_text, values)
 from harness.chart import Chart
@@ -363,28 +363,44 @@ def write_pages(out_dir: Path, pages: Mapping[str, str]) -> None:
         part.replace(out_dir / name)
 
 
-def render(sections: Sequence[Section], made_at: str) -> tuple[str, str]:
+def cliff_map(found: Path, out_dir: Path) -> CliffMap:
+    """Everything about one search for cliffs, from its document in `found`; draws its map below `out_dir`.
+
+    Raises ChartError.
+    """
+    document = cliff.read(found)
+    drawn = cliff.draw(found, out_dir / "charts" / "cliffs")
+    words = list(document["command"])
+    return CliffMap(
+        anchor=f"cliffs-{document['search']['factor']}", question=drawn.title,
+        sentences=tuple(cliff.sentences(document)), evidence=tuple(cliff.evidence(document)),
+        picture=picture(drawn, out_dir / "charts" / "cliffs", out_dir),
+        document=quote(os.path.relpath(found, out_dir)),
+        command=shlex.join(["build/tinygram", *words[1:words.index("--json")]]))
+
+
+def render(sections: Sequence[Section], made_at: str, maps: Sequence[CliffMap] = ()) -> tuple[str, str]:
     """The report on some runs as HTML and as Markdown.
 
-    sections: at least one. made_at: when, for the last line.
+    sections: at least one. made_at: when, for the last line. maps: searches for cliffs, below the runs.
     """
     environment = templates()
     opening = next((one for one in sections if one.workload == "transfer"
                     and any(factor in OPENING for factor in one.factors)), sections[0])
     advised = next((one for one in sections if one.workload == "exchange" and one is not opening), None)
     machines = list(dict.fromkeys(one.machine for one in sections))
-    known = {"sections": sections, "opening": opening, "advised": advised,
+    known = {"sections": sections, "maps": maps, "opening": opening, "advised": advised,
              "exchanged": any(one.workload != "transfer" for one in sections), "made_at": made_at, "machines": machines,
              "chance": percent_text(CHANCE), "effect": percent_text(EFFECT - 1), "mode_gap": f"{MODE_GAP:.0f}"}
     return (environment.get_template("report.html").render(known),
             environment.get_template("report.md").render(known))
 
 
-def report(run_dirs: Sequence[Path], out_dir: Path) -> Path:
+def report(run_dirs: Sequence[Path], out_dir: Path, maps: Sequence[Path] = ()) -> Path:
     """Write report.html and report.md over some runs into `out_dir`, with their charts. Returns the path of the former.
 
     run_dirs: folders of runs, in the order of the report. Charts are drawn into charts/ of each run, and copied below
-    charts/ of `out_dir` where that is another folder. Raises HarnessError.
+    charts/ of `out_dir` where that is another folder. maps: documents of searches for cliffs. Raises HarnessError.
     """
     if not run_dirs:
         raise ReportError("there is nothing to report: name at least one run, such as results/sndbuf/<run>.")
@@ -396,7 +412,8 @@ def report(run_dirs: Sequence[Path], out_dir: Path) -> Path:
         first = min(str(run.machine.get("captured_at")) for run in runs)
         sections = [section(run, out_dir, anchor, str(run.machine.get("captured_at")) == first)
                     for run, anchor in zip(runs, anchors, strict=True)]
-        page, text = render(sections, datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
+        page, text = render(sections, datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+                            [cliff_map(found, out_dir) for found in maps])
         write_pages(out_dir, {"report.html": page, "report.md": text})
     except OSError as error:
         raise ReportError(f"no report can be written to {out_dir}: {error.strerror}: {error.filename}.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from harness.experiment import Experiment
 from harness.store import Trial
 
 Change = Callable[[Mapping[str, str], dict[str, Any]], None]
+FIXTURES = Path(__file__).resolve().parent / "fixtures"
 STALL_NS = 43_900_000.0
 QUICK_NS = 25_000.0
 PARTS = {"in_write_ns": 1500.0, "hold_ns": 0.0, "to_device_ns": 500.0, "to_kernel_ns": 700.0, "wait_read_ns": 7000.0}
@@ -177,17 +179,67 @@ def keep_events(folder: Path, some: Sequence[Trial], stamps: bool = True) -> Pat
     return folder
 
 
-CLIFF: dict[str, Any] = {
-    "schema": "tinygram/1", "version": "0.1.0", "kind": "cliff", "factor": "sndbuf", "speed": "goodput, bytes/s",
-    "trials": 3,
-    "points": [{"value": value, "effective": 2 * value, "speed": speed, "slowest": speed * 0.9, "fastest": speed * 1.1,
-                "stalls": count, "chief": "send_buffer_full" if count else None, "bytes_per_segment": 9000.0}
-               for value, speed, count in ((8192, 7e6, 40), (16384, 7e6, 41), (32768, 6.5e6, 41), (32980, 6.9e6, 40),
-                                           (33192, 4e9, 0), (46340, 4.1e9, 0), (65536, 3e9, 0))],
-    "cliffs": [{"slow": 32980, "fast": 33192, "factor": 579.7,
-                "mechanism": "the segments that fit into the buffer wait for a delayed ACK",
-                "remedies": [{"name": "quickack", "speed": 3.4e9, "removes": True},
-                             {"name": "mss", "speed": 3.9e9, "removes": True},
-                             {"name": "nodelay", "speed": 6.9e6, "removes": False}]}],
-    "machine": {"kernel": "6.18.0", "congestion_default": "bbr", "hz": 250},
-}
+def cliff_evidence(speed: float, stalls: int = 0) -> dict[str, Any]:
+    """What one trial of a search for cliffs showed: 60 ms, or a standstill of 44 ms for each stall."""
+    elapsed = 44_000_000 * stalls or 60_000_000
+    return {
+        "speed": speed, "bytes": round(speed * elapsed / 1e9), "elapsed_ns": elapsed, "latency_ns": 30_000,
+        "late_ns": None, "standstills": stalls, "standstill_ns": 44_000_000 * stalls,
+        "standstill_median_ns": 44_000_000 if stalls else None, "between_bytes": 32768 if stalls > 1 else None,
+        "longest_hold_ns": None, "longest_ack_ns": None, "stalls": stalls,
+        "stall_mechanism": "send_buffer_full" if stalls else None, "data_segments": 40, "bytes_per_segment": 32768.0,
+        "retransmits": 0, "acks_received": 30, "snd_mss_bytes": 65483, "rcv_mss_bytes": 65483, "window_bytes": 600000,
+        "window_limited_ns": 0, "write_blocked_ns": 44_000_000 * stalls, "cpu_ns": 20_000_000, "sndbuf_bytes": 65536,
+        "rcvbuf_bytes": 131072}
+
+
+def cliff_trials(speed: float, stalls: int = 0, probe: bool = False) -> list[dict[str, Any]]:
+    """Three trials around a speed, after a probe where one is wanted."""
+    speeds = [0.9 * speed, speed, 1.1 * speed]
+    return [{"probe": first and probe, "status": 0, "error": None, "evidence": cliff_evidence(each, stalls)}
+            for first, each in zip([True, False, False, False], [speed, *speeds] if probe else speeds, strict=False)]
+
+
+def cliff_mechanism(slow: float, fast: float) -> dict[str, Any]:
+    """A delayed ACK."""
+    return {"name": "delayed_ack", "words": "what fits into the send buffer at once waits for a delayed ACK",
+            "sentences": ["nothing arrived for 99 % of the time although bytes were under way"],
+            "slow": cliff_evidence(slow, 2), "fast": cliff_evidence(fast)}
+
+
+def _cliff_remedy(name: str, after: float | None) -> dict[str, Any]:
+    removes = after is not None and 3 * after >= 4e9
+    return {"name": name, "words": name, "not_tried": "it is not set" if after is None else None,
+            "value": None if after is None else 1, "before": 6.9e6, "after": after, "removes": removes,
+            "helps": removes, "modes": [] if after is None else [{"speed": after, "trials": 3}],
+            "trials": [] if after is None else cliff_trials(after)}
+
+
+def _cliff() -> dict[str, Any]:
+    sample = json.loads((FIXTURES / "document.json").read_text(encoding="utf-8"))
+    points = [{"value": value, "modes": [{"speed": speed, "trials": 3}], "rounds": 1,
+               "trials": cliff_trials(speed, stalls, probe=value == 8192)}
+              for value, speed, stalls in ((8192, 7e6, 40), (16384, 7e6, 41), (32768, 6.5e6, 41), (32980, 6.9e6, 40),
+                                           (33192, 4e9, 0), (65536, 3e9, 0))]
+    points.insert(5, {"value": 46340, "rounds": 2, "trials": cliff_trials(8e6, 4) + cliff_trials(4.1e9),
+                      "modes": [{"speed": 8e6, "trials": 3}, {"speed": 4.1e9, "trials": 3}]})
+    return {
+        **{key: sample[key] for key in ("build", "started_at", "workload", "setting")},
+        "schema": "tinygram-cliff/1", "version": "0.1.0",
+        "command": ["build/tinygram", "cliff", "--factor", "sndbuf", "--json", "found.json"],
+        "status": 0, "error": None, "interrupted": False,
+        "search": {"factor": "sndbuf", "speed": "goodput", "from": 8192, "to": 65536, "trials": 3, "ratio": 3.0,
+                   "truncated": False},
+        "congestion": "cubic", "points": points,
+        "cliffs": [{
+            "slow": 32980, "fast": 33192, "slow_speed": 6.9e6, "fast_speed": 4e9, "ratio": 579.7, "explained": True,
+            "mechanism": cliff_mechanism(6.9e6, 4e9), "examined": [], "before": cliff_trials(6.9e6, 40),
+            "remedies": [_cliff_remedy(name, after) for name, after in (
+                ("quickack", 3.4e9), ("nodelay", 6.9e6), ("mss", 3.9e9), ("sndbuf", 4.2e9), ("rcvbuf", None),
+                ("early_rcvbuf", None))]}],
+        "bistable": [{"from": 46340, "to": 46340, "slow_speed": 8e6, "slow_trials": 3, "fast_speed": 4.1e9,
+                      "fast_trials": 3, "mechanism": cliff_mechanism(8e6, 4.1e9)}],
+        "machine": {**sample["machine"], "kernel": "6.18.0", "congestion_default": "bbr", "hz": 250}}
+
+
+CLIFF: dict[str, Any] = _cliff()

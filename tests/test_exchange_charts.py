@@ -1,4 +1,4 @@
-"""Charts of exchanges, streams and cliffs: what is drawn, what is left out, and that equal data make equal pictures."""
+"""Charts of exchanges and streams: what is drawn, what is left out, and that equal data make equal pictures."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import invented
 import pytest
 from test_chart import compare_with_golden, points, table
 
-from harness import chart, cliff, parts, pattern, schema, summary, timeline
-from harness.chart import Chart, ChartError
+from harness import chart, parts, pattern, schema, summary, timeline
+from harness.chart import Chart
 from harness.experiment import Experiment
 from harness.panels import PanelError
 from harness.store import Trial
@@ -261,45 +261,6 @@ def test_latency_from_the_plan_stands_beside_that_from_write(tmp_path: Path) -> 
     wrote = [float(row["latency_s"]) for row in rows if "from write()" in row["panel_title"]]
     assert min(plan) > 2 * max(wrote)
     assert {row["series"] for row in rows} == {"NOTSENT_LOWAT 16K", "NOTSENT_LOWAT auto"}
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The map of cliffs
-
-
-def test_cliff_map_golden(tmp_path: Path) -> None:
-    found = tmp_path / "found.json"
-    found.write_text(json.dumps(invented.CLIFF))
-    made = cliff.draw(found, tmp_path / "charts")
-    compare_with_golden(made, "cliff_map")
-    assert points(made.svg) >= len(invented.CLIFF["points"]) + 3
-
-
-def test_a_cliff_is_told_with_mechanism_and_remedies() -> None:
-    assert cliff.sentences(invented.CLIFF) == [
-        "1: 32980 is 580 times slower than 33192: the segments that fit into the buffer wait for a delayed ACK. "
-        "Removed by TCP_QUICKACK at the receiver, MSS 1460; not by TCP_NODELAY."]
-    assert cliff.sentences({**invented.CLIFF, "cliffs": []}) == [
-        "No cliff: no two neighbours differ by more than a factor of three."]
-
-
-def test_a_latency_is_the_inverse_of_its_speed(tmp_path: Path) -> None:
-    document = {**invented.CLIFF, "factor": "rate", "speed": "inverse of the median latency, 1/s"}
-    path = tmp_path / "rate.json"
-    path.write_text(json.dumps(document))
-    made = cliff.draw(path, tmp_path)
-    first = table(made.tsv)[0]
-    assert float(first["speed"]) == pytest.approx(1 / 7e6)
-    assert float(first["low"]) < float(first["speed"]) < float(first["high"])
-    assert made.title == "Where does latency jump as messages a second changes?"
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": "cliff", "points": []}'])
-def test_no_map_of_cliffs(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "x.json"
-    path.write_text(text)
-    with pytest.raises(ChartError, match=r"x\.json is no map of cliffs .*write one with"):
-        cliff.draw(path, tmp_path)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

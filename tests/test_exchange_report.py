@@ -25,13 +25,14 @@ def stall(charts: Sequence[str] = ("split_bars",)) -> Experiment:
     return invented.experiment(STALL, charts, variants=["Nagle", "NODELAY", "writev"], name="stall")
 
 
-def page_of(results: Path, *runs: tuple[Experiment, Sequence[Trial]]) -> tuple[Page, str]:
+def page_of(results: Path, *runs: tuple[Experiment, Sequence[Trial]],
+            maps: Sequence[Path] = ()) -> tuple[Page, str]:
     """A report over some runs: the page, and the Markdown."""
     folders = [synthetic.stored(results, made, trials) for made, trials in runs]
     for folder, (_, trials) in zip(folders, runs, strict=True):
         if trials[0].document["result"]["stalls"]:
             invented.keep_events(folder / "events", trials)
-    path = report.report(folders, results / "reports" / "one")
+    path = report.report(folders, results / "reports" / "one", maps)
     return Page(path.read_text()), (path.parent / "report.md").read_text()
 
 
@@ -106,7 +107,20 @@ def test_the_map_of_cliffs_is_drawn_by_hand(where: str | None, tmp_path: Path,
     out = [] if where is None else ["--out", str(tmp_path / where)]
     assert cli.main(["cliff", str(found), *out]) == 0
     assert ((tmp_path / where if where else tmp_path) / "cliff_map-sndbuf.svg").is_file()
-    assert "32980 is 580 times slower than 33192" in capfd.readouterr().err
+    assert "SO_SNDBUF 32980 gives 6.90 MB/s, 33192 gives 4.00 GB/s: 580 times as fast" in capfd.readouterr().err
+
+
+def test_a_map_of_cliffs_is_a_section_of_the_report(tmp_path: Path) -> None:
+    made = invented.experiment({"pattern": ["w100,w400,r1"], "nodelay": ["off", "on"]}, ["timeline"])
+    found = tmp_path / "cliffs.json"
+    found.write_text(json.dumps(invented.CLIFF))
+    page, markdown = page_of(tmp_path, (made, invented.trials(made)), maps=[found])
+    for text in (page.text, markdown):
+        assert "Where does goodput jump as SO_SNDBUF changes?" in text
+        assert "33192 gives 4.00 GB/s: 580 times as fast. Why: what fits into the send buffer" in text
+        assert "Nothing arrived for 99 % of the time although bytes were under way." in text
+        assert "build/tinygram cliff --factor sndbuf" in text and "--json found.json" not in text
+    assert len(page.sources) == 2 and "cliff_map-sndbuf.png" in markdown
 
 
 def test_no_map_of_cliffs_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

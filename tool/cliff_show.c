@@ -173,5 +173,6 @@ cliff_show(const struct search *search)
     if (failed > 0)
         printf("at %zu of %zu values no trial finished\n", failed, search->points);
     if (search->truncated)
-        printf("the search stopped early, after %zu values; narrow --from and --to, or raise --budget\n", search->points);
+        printf("the search stopped early, after %zu values; narrow --from and --to, or raise --budget\n",
+               search->points);
 }

@@ -88,7 +88,7 @@ struct search {
     bool latency;         /* the speed is the inverse of a latency */
     uint64_t from, to;
     struct timespec started;
-    uint64_t stop_ns; /* when the budget ends, or MISSING */
+    uint64_t stop_ns;                      /* when the budget ends, or MISSING */
     struct point point[SEARCH_POINTS_MAX]; /* by value */
     size_t points;
     struct cliff cliff[SEARCH_CLIFFS_MAX];
