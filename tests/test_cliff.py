@@ -47,8 +47,8 @@ def test_a_cliff_is_told_with_mechanism_and_remedies() -> None:
         "1: SO_SNDBUF 32980 gives 6.90 MB/s, 33192 gives 4.00 GB/s: 580 times as fast. Why: what fits into the send "
         "buffer at once waits for a delayed ACK. Removed by TCP_QUICKACK at the receiver, MSS 1460 and 8 times the "
         "SO_SNDBUF. No remedy: TCP_NODELAY.")
-    assert second == ("Bistable at 46340: 3 trials gave about 8.00 MB/s, 3 about 4.10 GB/s. In the slow ones: what fits "
-                      "into the send buffer at once waits for a delayed ACK.")
+    assert second == ("Bistable at 46340: 3 trials gave about 8.00 MB/s, 3 about 4.10 GB/s. In the slow ones: what "
+                      "fits into the send buffer at once waits for a delayed ACK.")
 
 
 def test_no_cliff_and_a_part_of_a_search_are_said() -> None:
@@ -66,8 +66,8 @@ def test_no_remedy_and_half_a_remedy_are_said() -> None:
     document = changed()
     for remedy in document["cliffs"][0]["remedies"]:
         remedy |= {"removes": False, "helps": remedy["name"] == "mss"}
-    assert ("Removed by none of the remedies that were tried. MSS 1460 helped a part of the way. No remedy: TCP_QUICKACK "
-            "at the receiver, TCP_NODELAY and 8 times the SO_SNDBUF.") in cliff.sentences(document)[0]
+    assert ("Removed by none of the remedies that were tried. MSS 1460 helped a part of the way. No remedy: "
+            "TCP_QUICKACK at the receiver, TCP_NODELAY and 8 times the SO_SNDBUF.") in cliff.sentences(document)[0]
 
 
 def test_a_latency_is_the_inverse_of_its_speed(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import invented
 import pytest
-from test_chart import compare_with_golden, points, table
+from test_chart import compare_with_golden, table
 
 from harness import chart, parts, pattern, schema, summary, timeline
 from harness.chart import Chart

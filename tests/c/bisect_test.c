@@ -42,7 +42,7 @@ test_modes(void)
     CHECK(found.count == 1 && !found.lone);
     found = modes((const double[]){1, 3}, 2); /* exactly three is not more than three */
     CHECK(found.count == 1 && !found.lone);
-    found = modes(NULL, 0);
+    found = modes((const double[]){0}, 0);
     CHECK(found.count == 0 && isnan(found.slow) && isnan(found.fast));
 }
 

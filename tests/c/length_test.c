@@ -40,14 +40,17 @@ test_a_fast_value_is_limited_in_time(void)
     CHECK(settle(&length, 4e9) < 10 * NS_PER_MS);
     CHECK_NUMBER(length.bytes, MISSING);
     length_apply(&length, &config);
-    CHECK(config.duration_ns != MISSING && config.duration_ns < NS_PER_S);
+    CHECK(config.duration_ns < NS_PER_S);
     CHECK_NUMBER(config.bytes, UINT64_C(64) << 20);
 }
 
 static void
 test_a_slow_value_sends_few_bytes(void)
 {
-    for (double rate = 20e3; rate < 5e6; rate *= 3) {
+    const double rates[] = {20e3, 50e3, 200e3, 1e6, 4e6};
+
+    for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+        double rate = rates[i];
         struct config config = transfer();
         struct length length = length_begin(&config);
         CHECK(settle(&length, rate) < 2 * NS_PER_S);
