@@ -21,6 +21,7 @@ from harness.verdict import Judged, Verdict
 Invoker = Callable[[Contest, int, int | None], Invocation]  # contest, seed, units of a slice or None
 
 SPARE: Final = 4            # one invocation in so many may be invalid and is made up for
+FREE: Final = 3             # invocations that choose the units of a slice
 IN_A_ROW: Final = 3         # a contest is given up after so many invalid invocations one after the other
 _SEEDS: Final = 2 ** 31
 
@@ -45,8 +46,12 @@ class Progress:
 
     @property
     def units(self) -> int | None:
-        """Units of a slice, as the first valid invocation chose them."""
-        return self.valid[0].units if self.valid else None
+        """Units of a slice: the median of what the first three valid invocations chose; None: the next one chooses.
+
+        One that was disturbed just then chooses far too few, and would spoil all others if it stood alone.
+        """
+        chosen = sorted(one.units for one in self.valid[:FREE] if one.units is not None)
+        return chosen[FREE // 2] if len(chosen) == FREE else None
 
     @property
     def decided(self) -> bool:

@@ -63,7 +63,7 @@ def command(driver: Path, contest: Contest, seed: int, units: int | None) -> lis
 
 
 def invoke(driver: Path, contest: Contest, seed: int, units: int | None) -> Invocation:
-    """One invocation. seed: of the order of the arms. units: of a slice, as the first invocation chose them, or None.
+    """One invocation. seed: of the order of the arms. units: of a slice, as the first invocations chose them, or None.
 
     Raises nothing but KeyboardInterrupt: what went wrong is the `problem` of the invocation.
     """
