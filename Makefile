@@ -61,7 +61,7 @@ build: $(PROGRAM) ## build build/tinygram (the default)
 
 # What the goals need is looked for first. Those that run Python install what is missing; build only names it.
 NEEDS      := build $(filter report test run lint bench,$(MAKECMDGOALS)) \
-              $(if $(filter compare gate prove-gate trend,$(MAKECMDGOALS)),report)
+              $(if $(filter compare gate lab prove-gate trend,$(MAKECMDGOALS)),report)
 needs:
 	@harness/bootstrap.sh $(NEEDS)
 
@@ -124,6 +124,9 @@ prove-gate: needs ## run jobs of the gate of which the answer is known (PROVE="-
 trend: needs ## draw the history of ratios to the anchor release (TREND="--append JOB.json")
 	$(PYTHON) -m harness trend $(TREND)
 
+lab: $(PROGRAM) ## try what textbooks say about sockets on this kernel, and write its page (LAB="--thorough")
+	$(PYTHON) -m harness.lab $(LAB)
+
 bench: $(PROGRAM) $(BARE) ## measure the tool against bare loops and its peers (BENCH="--json FILE --rounds N")
 	$(PYTHON) -m harness.bench $(BENCH)
 
@@ -181,4 +184,4 @@ help: ## list the targets
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: build needs report run compare test gate prove-gate trend bench docs install lint format clean help
+.PHONY: build needs report run compare test gate prove-gate trend lab bench docs install lint format clean help

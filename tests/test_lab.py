@@ -1,160 +1,107 @@
-"""`tinygram lab`: every statement is tried, every verdict can change, and what cannot be tried says so."""
+"""The lab's page: all entries, in their words; and what becomes of a program that fails."""
 
 from __future__ import annotations
 
+import copy
 import json
-import multiprocessing
-import os
 import re
-import shutil
-import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from running import PROGRAM, ROOT, SANITIZED, Document, Running, fails, processes_of, run, wait_until
 
-VERDICTS = {"holds", "does not hold", "holds only if", "not tried"}
-NAMES = [line.split()[1] for line in subprocess.run([PROGRAM, "lab", "--list"], capture_output=True, text=True,
-                                                    timeout=60, check=True).stdout.splitlines()] \
-    if PROGRAM.exists() else []
+from harness import lab
 
-
-def tried(*arguments: object, **options: Any) -> dict[str, Document]:
-    """The entries of a run of the lab, by name."""
-    ended = run("lab", *arguments, "--json", **options)
-    assert (ended.status, ended.err) == (0, "")
-    assert ended.document["schema"] == "tinygram-lab/1"
-    return {entry["name"]: entry for entry in ended.document["entries"]}
-
-
-@pytest.fixture(scope="module")
-def plain() -> dict[str, Document]:
-    return tried()
-
-
-@pytest.fixture(scope="module")
-def twisted() -> dict[str, Document]:
-    return tried("--twist")
+ENTRY: dict[str, Any] = {
+    "name": "half-close", "topic": "Closing", "statement": "shutdown(SHUT_WR) closes <one> direction.",
+    "source": "RFC 9293, 3.6", "twist": "close()", "needs": [], "verdict": "holds", "condition": None, "reason": None,
+    "summary": "2000 bytes | arrived", "evidence": [
+        {"name": "the other way", "value": "2000 bytes arrived", "unit": None, "attempts": ["2000 bytes arrived"] * 2},
+        {"name": "took", "value": 41, "unit": "ms", "attempts": [41, 44]},
+        {"name": "window", "value": None, "unit": "bytes", "attempts": [None, None]}],
+    "why": None, "skipped": None, "steps": ["shut it"], "timeline": [{"at_ns": 1500000, "what": "the FIN came"}],
+    "control": {"change": "close()", "outcome": "EPIPE", "sound": True},
+    "attempts": {"planned": 2, "not tried": 0, "holds": 2, "does not hold": 0, "holds only if": 0, "made_again": 0,
+                 "longest_ns": 5},
+    "code": [{"file": "tool/lab/closing.c", "line": 7, "text": "if (a < b)\n    close(fd);\n"}]}
+DOCUMENT: dict[str, Any] = {
+    "schema": "tinygram-lab/1", "version": "0.1.0", "twisted": False, "thorough": False,
+    "machine": {"kernel": "6.1", "hz": 250, "congestion_default": None, "loopback_mss": 65483, "loopback_mtu": 65536,
+                "sysctl": {"net.ipv4.tcp_fin_timeout": "60"}}, "entries": [ENTRY]}
 
 
-def test_every_entry_is_told(plain: dict[str, Document]) -> None:
-    assert len(NAMES) >= 30 and list(plain) == NAMES
+def with_entries(*changes: dict[str, Any]) -> dict[str, Any]:
+    document = copy.deepcopy(DOCUMENT)
+    document["entries"] = [copy.deepcopy(ENTRY) | change for change in changes]
+    return document
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_entry(name: str, plain: dict[str, Document]) -> None:
-    """A verdict with its evidence, decided alike in all attempts, beside a control that turned out as it must."""
-    entry = plain[name]
-    assert entry["verdict"] in VERDICTS
-    if entry["verdict"] == "not tried":
-        assert entry["needs"] and not SANITIZED, f"{name} was not tried: {entry['reason']}"
-        pytest.skip(entry["reason"])
-    attempts = entry["attempts"]
-    assert attempts[entry["verdict"]] == attempts["planned"] >= 1, attempts
-    assert entry["summary"] and entry["steps"]
-    assert entry["evidence"] and all(len(fact["attempts"]) >= attempts["planned"] for fact in entry["evidence"])
-    assert entry["control"] is not None and entry["control"]["sound"] is True
-    assert (entry["condition"] is not None) == (entry["verdict"] == "holds only if")
-    assert entry["why"] or entry["verdict"] == "holds", "a statement that fails says why"
+def test_the_page_tells_every_entry() -> None:
+    document = with_entries(
+        {}, {"name": "nagle", "topic": "Nagle", "verdict": "holds only if", "condition": "it is small"},
+        {"name": "root", "topic": "Nagle", "verdict": "not tried", "reason": "be root", "summary": None})
+    page, text = lab.render(document, "today")
+    for name in ("half-close", "nagle", "root"):
+        assert f'id="{name}"' in page and f"`{name}`" in text
+    assert "3 statements were tried on kernel 6.1: 1 hold,\n0 do not hold, 1 hold only under a condition,\n" \
+           "1 were not tried." in page
+    assert "closes &lt;one&gt; direction." in page and "if (a &lt; b)" in page
+    assert re.findall(r"<h2 id=\"(\w+)\"", page) == ["closing", "nagle", "machine"]
+    assert "| **holds only if** | it is small; 2000 bytes \\| arrived |" in text
+    assert "| **not tried** | be root |" in text
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_opposite_changes_the_verdict(name: str, plain: dict[str, Document], twisted: dict[str, Document]) -> None:
-    """Under the change that the table declares, the same code comes to another verdict."""
-    before, after = plain[name], twisted[name]
-    if "not tried" in (before["verdict"], after["verdict"]):
-        reason = before["reason"] or after["reason"]
-        assert re.search(r"as root|namespace|::1|/proc/sys", reason), reason
-        pytest.skip(reason)
-    assert after["verdict"] != before["verdict"], f"{before['twist']}: {after['summary']}"
+def test_evidence_in_words() -> None:
+    assert [lab.value(fact) for fact in ENTRY["evidence"]] == ["2000 bytes arrived", "41 ms (attempts: 41 to 44)",
+                                                               "unknown"]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_c_that_is_shown_is_the_c_that_ran(name: str, plain: dict[str, Document]) -> None:
-    """Every line of a region stands in the source where it says."""
-    assert plain[name]["code"]
-    for region in plain[name]["code"]:
-        source = (ROOT / region["file"]).read_text(encoding="utf-8").splitlines()
-        shown = region["text"].splitlines()
-        assert [line.strip() for line in source[region["line"] - 1:][:len(shown)]] == [line.strip() for line in shown]
+def test_the_machine_is_told() -> None:
+    rows = dict(lab.machine(DOCUMENT))
+    assert rows["timer ticks a second (HZ)"] == "250" and rows["default congestion control"] == "unknown"
+    assert rows["net.ipv4.tcp_fin_timeout"] == "60"
 
 
-def test_the_machine_stands_beside_the_verdicts() -> None:
-    machine = run("lab", "small-waits", "--json").document["machine"]
-    assert machine["hz"] and machine["congestion_default"] and machine["loopback_mss"] > 500
-    assert "net.ipv4.tcp_fin_timeout" in machine["sysctl"]
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "tinygram/1", "entries": []}',
+                                  json.dumps(with_entries({"verdict": "perhaps"}))])
+def test_what_is_no_document_of_the_lab_is_refused(text: str) -> None:
+    with pytest.raises(lab.LabError, match="no document of the lab"):
+        lab.parse(text, "this")
 
 
-def test_the_table_and_the_story() -> None:
-    story = run("lab", "half-close")
-    assert story.status == 0
-    for word in ("Statement", "Source", "Verdict", "Evidence", "Control", "shutdown(ends[0], SHUT_WR);"):
-        assert word in story.out
-    listed = run("lab", "--list").out
-    assert all(name in listed for name in NAMES)
-    assert all(len(line) <= 200 for line in listed.splitlines())
+def program(folder: Path, script: str) -> str:
+    path = folder / "tinygram"
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
 
 
-def test_an_unknown_name_is_told_with_the_nearest() -> None:
-    fails(2, "no entry 'half-closed'", "did you mean half-close?", arguments=("lab", "half-closed"))
-    fails(2, "--list", arguments=("lab", "zzzzzzzzzzzzzzzzzzzz"))
-    fails(2, "nagle-has-a-timer", arguments=("lab", "small-waits", "nagle"))
+def test_a_folder_with_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "document.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
+    tool = program(tmp_path, f'[ "$*" = "lab --json --thorough" ] && cat {tmp_path}/document.json')
+    assert lab.main(["--tool", tool, "--results", str(tmp_path / "results"), "--thorough"]) == 0
+    (folder,) = (tmp_path / "results" / "lab").iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == ["lab.html", "lab.json", "lab.md"]
+    assert json.loads((folder / "lab.json").read_text(encoding="utf-8")) == DOCUMENT
+    assert "1 statements: 1 holds" in capsys.readouterr().out
+    assert lab.main(["--from", str(folder / "lab.json"), "--results", str(tmp_path / "again")]) == 0
 
 
-def test_the_hidden_option_is_hidden() -> None:
-    assert "--twist" not in run("help").out + run("help", "--man").out + run("help", "--json").out
+@pytest.mark.parametrize(("script", "status", "words"), [
+    ("echo 'tinygram: no memory' >&2; exit 3", 4, "no memory"),
+    ("exit 130", 130, "interrupted"),
+    ("echo rubbish", 4, "no document of the lab"),
+])
+def test_a_program_that_fails(script: str, status: int, words: str, tmp_path: Path,
+                              capsys: pytest.CaptureFixture[str]) -> None:
+    assert lab.main(["--tool", program(tmp_path, script), "--results", str(tmp_path / "results")]) == status
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()
 
 
-def test_an_interruption_ends_in_order() -> None:
-    """What was tried is told, the rest is "not tried"; no process is left."""
-    with Running(("lab", "--attempts", "1000")) as running:
-        wait_until(lambda: len(processes_of(running.pid)) > 1, "an attempt")
-        running.kill(signal.SIGINT)
-        ended = running.wait()
-    assert ended.status == 130
-    assert "interrupted after" in ended.out and "statements:" in ended.out
-
-
-def test_without_privileges(tmp_path_factory: pytest.TempPathFactory, plain: dict[str, Document]) -> None:
-    """An ordinary user comes to the same verdicts, or is told what an entry needs."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
-    folder = Path("/tmp") / f"tinygram-lab-{os.getpid()}"
-    folder.mkdir(mode=0o755)
-    try:
-        program = shutil.copy(PROGRAM, folder / "tinygram")
-        ended = subprocess.run([program, "lab", "--json"], capture_output=True, text=True, timeout=120, check=True,
-                               user=65534, group=65534, extra_groups=[], cwd=folder)
-    finally:
-        shutil.rmtree(folder)
-    for entry in json.loads(ended.stdout)["entries"]:
-        if entry["verdict"] == "not tried":
-            assert entry["needs"], f"{entry['name']}: {entry['reason']}"
-        else:
-            assert entry["verdict"] == plain[entry["name"]]["verdict"], entry["name"]
-
-
-def burn(seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        pass
-
-
-@pytest.mark.skipif(SANITIZED, reason="slow enough without other work")
-def test_a_busy_machine_comes_to_the_same_verdicts(plain: dict[str, Document]) -> None:
-    """With every CPU taken by other work the verdicts are those of a quiet machine."""
-    others = [multiprocessing.Process(target=burn, args=(120.0,)) for _ in range(os.cpu_count() or 1)]
-    for other in others:
-        other.start()
-    try:
-        busy = tried()
-    finally:
-        for other in others:
-            other.kill()
-            other.join()
-    differing = {name: (entry["verdict"], entry["reason"] or entry["condition"]) for name, entry in busy.items()
-                 if entry["verdict"] != plain[name]["verdict"]}
-    assert differing == {}
+def test_nothing_to_write_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "document.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
+    (tmp_path / "results").write_text("", encoding="utf-8")
+    assert lab.main(["--from", str(tmp_path / "document.json"), "--results", str(tmp_path / "results")]) == 3
+    assert lab.main(["--from", str(tmp_path / "missing.json")]) == 4
+    assert "cannot be kept" in capsys.readouterr().err

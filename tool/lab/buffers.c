@@ -135,6 +135,7 @@ void
 lab_window(struct lab_case *lab)
 {
     int ends[2], control[2];
+    static const char letters[100];
     struct lab_link link = {.rcvbuf = 20000, .type = lab->twist ? SOCK_DGRAM : SOCK_STREAM};
 
     lab_step(lab, "give the receiver SO_RCVBUF 20000, let it sleep, and write until the kernel takes no more");
@@ -143,7 +144,7 @@ lab_window(struct lab_case *lab)
     size_t taken = 0;
     if (lab->twist) /* datagrams know no window: the kernel takes whatever is sent */
         for (int i = 0; i < 1000; i++)
-            taken += send(ends[0], &link, 100, MSG_DONTWAIT) == 100 ? 100 : 0;
+            taken += send(ends[0], letters, sizeof letters, MSG_DONTWAIT) == 100 ? 100 : 0;
     else
         taken = lab_fill(lab, ends[0]);
     lab_moment(lab, "the kernel has taken %zu bytes", taken);

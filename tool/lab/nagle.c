@@ -274,11 +274,14 @@ held_exchanges(struct lab_case *lab, bool nodelay, uint64_t *shortest_ns)
         lab_send(lab, ends[0], 100, 0); /* the header */
         lab_send(lab, ends[0], 400, 0); /* the body */
         bool waits = lab_unsent(lab, ends[0]) == 400;
+        lab_undisturbed(lab, since_ns, 20);
         lab_receive(lab, ends[1], 500); /* the server answers what is complete */
         uint64_t hold_ns = clock_now_ns() - since_ns;
         lab_send(lab, ends[1], 1, 0);
         lab_receive(lab, ends[0], 1);
         /* shown */
+        /* A late answer leaves the connection out of the interactive mode, and the next ACK is not delayed. */
+        lab_undisturbed(lab, clock_now_ns() - lab_info(ends[1], "last_data_recv_ms") * NS_PER_MS, 20);
         if (exchange < 2 || !waits) /* the kernel acknowledges at once until the connection has become interactive */
             continue;
         held++;

@@ -1,0 +1,178 @@
+"""The lab's page: what `tinygram lab --json` found out, as HTML for people who learn and as Markdown.
+
+    python3 -m harness.lab [--results DIR] [--tool PATH] [--thorough] [--from LAB.json]
+
+tries every statement and leaves lab.json, lab.html and lab.md in a new folder below results/lab. Exit status: 0 done,
+whatever the verdicts; 3 the system refused (no program, nothing to write to); 4 the program failed; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from harness import pair, process, store
+from harness.schema import HarnessError
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+TEMPLATES: Final = ROOT / "harness" / "templates"
+FORMAT: Final = "tinygram-lab/1"
+LIMIT_S: Final = 300.0
+THOROUGH_LIMIT_S: Final = 1800.0
+INTERRUPTED: Final = 130
+VERDICTS: Final = ("holds", "does not hold", "holds only if", "not tried")
+
+
+class LabError(HarnessError):
+    """The lab could not be run, or said something else than its format."""
+
+    status = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """The entries of one topic, in the order of the table."""
+
+    name: str
+    anchor: str
+    entries: tuple[Mapping[str, Any], ...]
+
+
+def run(tool: Path, thorough: bool = False) -> dict[str, Any]:
+    """Tries every statement; returns the document. Raises LabError, ToolError and KeyboardInterrupt."""
+    command = [str(tool), "lab", "--json", *(["--thorough"] if thorough else [])]
+    try:
+        ended = process.call(command, THOROUGH_LIMIT_S if thorough else LIMIT_S)
+    except OSError as error:
+        raise pair.ToolError(f"{tool} cannot be started: {error.strerror}; build it again with `make`.") from None
+    if ended.status == INTERRUPTED:
+        raise KeyboardInterrupt
+    if ended.late or ended.status != 0:
+        words = ended.complaints.decode(errors="replace").strip() or f"it ended with status {ended.status}"
+        raise LabError(f"`{' '.join(command)}` {'did not end in time' if ended.late else f'failed: {words}'}.")
+    return parse(ended.output.decode(errors="replace"), "what the program printed")
+
+
+def parse(text: str, origin: str) -> dict[str, Any]:
+    """The document of the lab. origin: where the text is from, for the error. Raises LabError."""
+    try:
+        document = json.loads(text)
+        if document["schema"] != FORMAT or any(entry["verdict"] not in VERDICTS for entry in document["entries"]):
+            raise ValueError("another format")
+    except (ValueError, KeyError, TypeError) as error:
+        raise LabError(f"{origin} is no document of the lab ({error}); `tinygram lab --json` writes one.") from None
+    return dict(document)
+
+
+def topics(document: Mapping[str, Any]) -> tuple[Topic, ...]:
+    """The entries by topic, both in the order of the document."""
+    names = dict.fromkeys(entry["topic"] for entry in document["entries"])
+    return tuple(Topic(name, name.lower(), tuple(entry for entry in document["entries"] if entry["topic"] == name))
+                 for name in names)
+
+
+def tally(document: Mapping[str, Any]) -> dict[str, int]:
+    """How many statements came to each verdict."""
+    return {verdict: sum(entry["verdict"] == verdict for entry in document["entries"]) for verdict in VERDICTS}
+
+
+def line(entry: Mapping[str, Any]) -> str:
+    """The evidence for an entry's verdict in one line."""
+    if entry["verdict"] == "not tried":
+        return str(entry["reason"])
+    if entry["verdict"] == "holds only if":
+        return f"{entry['condition']}; {entry['summary']}"
+    return str(entry["summary"])
+
+
+def value(fact: Mapping[str, Any]) -> str:
+    """A piece of evidence in words: its value, and the range over all attempts where they differ."""
+    if fact["value"] is None:
+        return "unknown"
+    unit = f" {fact['unit']}" if fact["unit"] else ""
+    numbers = [each for each in fact["attempts"] if isinstance(each, int)]
+    shown = f"{fact['value']}{unit}"
+    if len(set(numbers)) > 1:
+        shown += f" (attempts: {min(numbers)} to {max(numbers)})"
+    return shown
+
+
+def machine(document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What the verdicts depend on, as (name, value)."""
+    described = document["machine"]
+    rows = [("kernel", described["kernel"]), ("timer ticks a second (HZ)", described["hz"]),
+            ("default congestion control", described["congestion_default"]),
+            ("MSS of loopback", described["loopback_mss"]), ("MTU of loopback", described["loopback_mtu"]),
+            *described["sysctl"].items()]
+    return tuple((name, "unknown" if found is None else str(found)) for name, found in rows)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def render(document: Mapping[str, Any], made_at: str) -> tuple[str, str]:
+    """The page as HTML and as Markdown. made_at: when, for the last line."""
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True,
+                              lstrip_blocks=True, keep_trailing_newline=True,
+                              autoescape=lambda name: name is not None and name.endswith(".html"))
+    environment.filters |= {"cell": _cell, "line": line, "value": value}
+    known = {"document": document, "topics": topics(document), "tally": tally(document), "machine": machine(document),
+             "made_at": made_at}
+    return environment.get_template("lab.html").render(known), environment.get_template("lab.md").render(known)
+
+
+def write(document: Mapping[str, Any], results: Path) -> Path:
+    """Keeps the document and its page in a new folder below `results`/lab. Returns the page. Raises StoreError."""
+    now = datetime.now(UTC)
+    page, text = render(document, now.strftime("%Y-%m-%d %H:%M UTC"))
+    try:
+        folder = store.new_folder(results / "lab", now.strftime("%Y%m%dT%H%M%SZ"))
+        store.write_json(folder / "lab.json", document)
+        (folder / "lab.md").write_text(text, encoding="utf-8")
+        (folder / "lab.html").write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise store.StoreError(f"the lab's page cannot be kept below {results}: {error.strerror}.") from None
+    return folder / "lab.html"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Tries every statement and writes the page; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python3 -m harness.lab", description="Textbook statements, tried.")
+    parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="where the page goes")
+    parser.add_argument("--tool", metavar="PATH", help="the program (default: TINYGRAM, or build/tinygram)")
+    parser.add_argument("--thorough", action="store_true", help="also wait for what takes minutes")
+    parser.add_argument("--from", dest="origin", type=Path, metavar="LAB.json", help="draw this, and try nothing")
+    options = parser.parse_args(arguments)
+    try:
+        if options.origin is not None:
+            document = parse(options.origin.read_text(encoding="utf-8"), str(options.origin))
+        else:
+            document = run(pair.find_tool(options.tool), options.thorough)
+        page = write(document, options.results)
+    except HarnessError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.status
+    except OSError as error:
+        print(f"error: {options.origin} cannot be read: {error.strerror}.", file=sys.stderr)
+        return LabError.status
+    except KeyboardInterrupt:
+        print("interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    counts = tally(document)
+    print(f"{len(document['entries'])} statements: " + ", ".join(f"{counts[each]} {each}" for each in VERDICTS) +
+          f"\nlab: {os.path.relpath(page)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""`tinygram lab`: every statement is tried, every verdict can change, and what cannot be tried says so."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from running import PROGRAM, ROOT, SANITIZED, Document, Running, fails, processes_of, run, wait_until
+
+SCHEMA = json.loads((ROOT / "harness" / "tinygram-lab-1.schema.json").read_text(encoding="utf-8"))
+VERDICTS = {"holds", "does not hold", "holds only if", "not tried"}
+NAMES = [line.split()[1] for line in subprocess.run([PROGRAM, "lab", "--list"], capture_output=True, text=True,
+                                                    timeout=60, check=True).stdout.splitlines()] \
+    if PROGRAM.exists() else []
+
+
+def tried(*arguments: object, **options: Any) -> dict[str, Document]:
+    """The entries of a run of the lab, by name."""
+    ended = run("lab", *arguments, "--json", **options)
+    assert (ended.status, ended.err) == (0, "")
+    jsonschema.validate(ended.document, SCHEMA, cls=jsonschema.Draft202012Validator)
+    return {entry["name"]: entry for entry in ended.document["entries"]}
+
+
+@pytest.fixture(scope="module")
+def plain() -> dict[str, Document]:
+    return tried()
+
+
+@pytest.fixture(scope="module")
+def twisted() -> dict[str, Document]:
+    return tried("--twist")
+
+
+def test_every_entry_is_told(plain: dict[str, Document]) -> None:
+    assert len(NAMES) >= 30 and list(plain) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_entry(name: str, plain: dict[str, Document]) -> None:
+    """A verdict with its evidence, decided alike in all attempts, beside a control that turned out as it must."""
+    entry = plain[name]
+    assert entry["verdict"] in VERDICTS
+    if entry["verdict"] == "not tried":
+        assert entry["needs"] and not SANITIZED, f"{name} was not tried: {entry['reason']}"
+        pytest.skip(entry["reason"])
+    attempts = entry["attempts"]
+    assert attempts[entry["verdict"]] == attempts["planned"] >= 1, attempts
+    assert entry["summary"] and entry["steps"]
+    assert entry["evidence"] and all(len(fact["attempts"]) >= attempts["planned"] for fact in entry["evidence"])
+    assert entry["control"] is not None and entry["control"]["sound"] is True
+    assert (entry["condition"] is not None) == (entry["verdict"] == "holds only if")
+    assert entry["why"] or entry["verdict"] == "holds", "a statement that fails says why"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_opposite_changes_the_verdict(name: str, plain: dict[str, Document], twisted: dict[str, Document]) -> None:
+    """Under the change that the table declares, the same code comes to another verdict."""
+    before, after = plain[name], twisted[name]
+    if "not tried" in (before["verdict"], after["verdict"]):
+        reason = before["reason"] or after["reason"]
+        assert re.search(r"as root|namespace|::1|/proc/sys", reason), reason
+        pytest.skip(reason)
+    assert after["verdict"] != before["verdict"], f"{before['twist']}: {after['summary']}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_c_that_is_shown_is_the_c_that_ran(name: str, plain: dict[str, Document]) -> None:
+    """Every line of a region stands in the source where it says."""
+    assert plain[name]["code"]
+    for region in plain[name]["code"]:
+        source = (ROOT / region["file"]).read_text(encoding="utf-8").splitlines()
+        shown = region["text"].splitlines()
+        assert [line.strip() for line in source[region["line"] - 1:][:len(shown)]] == [line.strip() for line in shown]
+
+
+def test_the_machine_stands_beside_the_verdicts() -> None:
+    machine = run("lab", "small-waits", "--json").document["machine"]
+    assert machine["hz"] and machine["congestion_default"] and machine["loopback_mss"] > 500
+    assert "net.ipv4.tcp_fin_timeout" in machine["sysctl"]
+
+
+def test_the_table_and_the_story() -> None:
+    story = run("lab", "half-close")
+    assert story.status == 0
+    for word in ("Statement", "Source", "Verdict", "Evidence", "Control", "shutdown(ends[0], SHUT_WR);"):
+        assert word in story.out
+    listed = run("lab", "--list").out
+    assert all(name in listed for name in NAMES)
+    assert all(len(line) <= 200 for line in listed.splitlines())
+
+
+def test_an_unknown_name_is_told_with_the_nearest() -> None:
+    fails(2, "no entry 'half-closed'", "did you mean half-close?", arguments=("lab", "half-closed"))
+    fails(2, "--list", arguments=("lab", "zzzzzzzzzzzzzzzzzzzz"))
+    fails(2, "nagle-has-a-timer", arguments=("lab", "small-waits", "nagle"))
+
+
+def test_the_hidden_option_is_hidden() -> None:
+    assert "--twist" not in run("help").out + run("help", "--man").out + run("help", "--json").out
+
+
+def test_an_interruption_ends_in_order() -> None:
+    """What was tried is told, the rest is "not tried"; no process is left."""
+    with Running(("lab", "--attempts", "1000")) as running:
+        wait_until(lambda: len(processes_of(running.pid)) > 1, "an attempt")
+        running.kill(signal.SIGINT)
+        ended = running.wait()
+    assert ended.status == 130
+    assert "interrupted after" in ended.out and "statements:" in ended.out
+
+
+def test_without_privileges(tmp_path_factory: pytest.TempPathFactory, plain: dict[str, Document]) -> None:
+    """An ordinary user comes to the same verdicts, or is told what an entry needs."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    folder = Path("/tmp") / f"tinygram-lab-{os.getpid()}"
+    folder.mkdir(mode=0o755)
+    try:
+        program = shutil.copy(PROGRAM, folder / "tinygram")
+        ended = subprocess.run([program, "lab", "--json"], capture_output=True, text=True, timeout=120, check=True,
+                               user=65534, group=65534, extra_groups=[], cwd=folder)
+    finally:
+        shutil.rmtree(folder)
+    for entry in json.loads(ended.stdout)["entries"]:
+        if entry["verdict"] == "not tried":
+            assert entry["needs"], f"{entry['name']}: {entry['reason']}"
+        else:
+            assert entry["verdict"] == plain[entry["name"]]["verdict"], entry["name"]
+
+
+def burn(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+@pytest.mark.skipif(SANITIZED, reason="slow enough without other work")
+def test_a_busy_machine_comes_to_the_same_verdicts(plain: dict[str, Document]) -> None:
+    """With every CPU taken by other work the verdicts are those of a quiet machine."""
+    others = [multiprocessing.Process(target=burn, args=(120.0,)) for _ in range(os.cpu_count() or 1)]
+    for other in others:
+        other.start()
+    try:
+        busy = tried()
+    finally:
+        for other in others:
+            other.kill()
+            other.join()
+    differing = {name: (entry["verdict"], entry["reason"] or entry["condition"]) for name, entry in busy.items()
+                 if entry["verdict"] != plain[name]["verdict"]}
+    assert differing == {}
