@@ -2,6 +2,7 @@
 #include "slices.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,10 @@
 /* One invocation lasts about so long at most; fewer pairs than this are of no use. */
 #define INVOCATION_NS NS_PER_S
 #define PAIRS_LEAST 12
+
+/* Slices of one length from which the units are found, and the most units of one. */
+#define PROBES 3
+#define UNITS_MOST (UINT64_C(1) << 24)
 
 /* In a block of so many pairs either arm is first equally often. */
 #define BLOCK_PAIRS 4
@@ -60,26 +65,48 @@ work_pair(struct slices *slices, uint64_t units, bool new_first, uint64_t *time_
     return 0;
 }
 
-/* Finds how many units fill a slice of the slower arm. */
+/* How long a slice of `units` lasts in the slower arm: the least of some, since what disturbs a slice makes it longer,
+ * and the first slices of a connection meet cold caches and pages. Fewer when one suffices to say that it is below
+ * `enough_ns`. Returns 0 with an error. */
+static uint64_t
+probe(struct slices *slices, uint64_t units, uint64_t enough_ns)
+{
+    uint64_t least_ns[SIDES] = {MISSING, MISSING};
+    uint64_t slower_ns = MISSING;
+
+    for (int i = 0; i < PROBES && slower_ns >= enough_ns; i++) {
+        uint64_t time_ns[SIDES];
+        if (work_pair(slices, units, i % 2 == 1, time_ns) != 0)
+            return 0;
+        for (int side = 0; side < SIDES; side++)
+            least_ns[side] = clock_earlier_ns(least_ns[side], time_ns[side]);
+        slower_ns = least_ns[SIDE_BASE] > least_ns[SIDE_NEW] ? least_ns[SIDE_BASE] : least_ns[SIDE_NEW];
+    }
+    return slower_ns;
+}
+
+/* Finds how many units fill a slice of the slower arm. It goes up in small steps, and the last one was tried: the
+ * more units a connection has done, the faster are the next, by a factor of three in a transfer. */
 static int
 calibrate(struct slices *slices)
 {
     uint64_t wanted_ns = slices->config->slices.slice_ns;
-    uint64_t time_ns[SIDES];
+    uint64_t enough_ns = wanted_ns - wanted_ns / 5;
 
     slices->units = slices->config->slices.units;
     if (slices->units != MISSING)
         return 0;
-    for (slices->units = 1;; slices->units *= 2) {
-        if (work_pair(slices, slices->units, slices->units % 4 == 0, time_ns) != 0)
+    slices->units = 1;
+    for (;;) {
+        uint64_t slower_ns = probe(slices, slices->units, enough_ns);
+        if (slower_ns == 0)
             return -1;
-        uint64_t slower_ns = time_ns[SIDE_BASE] > time_ns[SIDE_NEW] ? time_ns[SIDE_BASE] : time_ns[SIDE_NEW];
-        if (slower_ns < wanted_ns / 2 && slices->units < (UINT64_C(1) << 40))
-            continue;
-        slices->units = slices->units * wanted_ns / slower_ns;
-        if (slices->units == 0)
-            slices->units = 1;
-        return 0;
+        double fit = (double)slices->units * (double)wanted_ns / (double)slower_ns;
+        uint64_t most = slower_ns < enough_ns && slices->units < UNITS_MOST ? 2 * slices->units : slices->units;
+        bool found = most == slices->units;
+        slices->units = fit >= (double)most ? most : fit > 1 ? (uint64_t)ceil(fit) : 1;
+        if (found)
+            return 0;
     }
 }
 
