@@ -273,3 +273,65 @@ def test_hidden_from_ordinary_help() -> None:
 def test_the_protocol_is_announced() -> None:
     """Whoever compares builds can ask whether one takes turns."""
     assert json.loads(run("version", "--json").out)["turns"] == 1
+
+
+# An arm of Python: it speaks of slices that take 10 us a unit, but its first 2 take a second.
+FAKE = '''#!/usr/bin/python3
+import os, struct, sys
+def say(kind, number):
+    os.write(1, struct.pack(">QQQ512s", 0x54475455524e << 16 | 1, kind, number, b""))
+say(1, 1)
+turns = 0
+while True:
+    frame = b""
+    while len(frame) < 536:
+        frame += os.read(0, 536 - len(frame)) or sys.exit(0)
+    kind, units = struct.unpack(">QQ", frame[8:24])
+    if kind == 4:
+        os.write(1, b"{}\\n")
+        sys.exit(0)
+    turns += 1
+    say(3, {told})
+'''
+
+
+def fake(tmp_path: Path, told: str) -> Path:
+    """An arm that tells the times that the expression says."""
+    path = tmp_path / "fake"
+    path.write_text(FAKE.replace("{told}", told), encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_slow_beginning_does_not_decide_how_long_a_slice_is(tmp_path: Path) -> None:
+    """The first slices meet cold caches: one that takes long does not stand for all that follow."""
+    arm = fake(tmp_path, "10**9 if turns <= 2 else 10000 * units")
+    out = run("slices", *EXCHANGE, "--slices", 12, "--json", "-", "--base-program", arm, "--new-program", arm)
+    assert out.status == 0, out.err
+    measured = json.loads(out.out)["slices"]
+    assert measured["units"] == 50 and measured["base_ns"] == [500000] * 12
+
+
+def test_a_slice_of_a_transfer_is_bounded() -> None:
+    """What fits between the two ends' queues and the cache is one slice; a chunk is never cut."""
+    assert slices(*TRANSFER, "--slices", 12, "--slice-time", "100ms")["slices"]["units"] <= 32
+    assert slices("--bytes", "2M", "--write-size", "1M", "--slices", 12)["slices"]["units"] == 1
+
+
+@pytest.mark.parametrize("family", ["inet", "unix"])
+@pytest.mark.parametrize("units", [1, 3, 20])
+def test_nothing_is_outstanding_between_two_slices(family: str, units: int) -> None:
+    """Each arm's exchanges are answered in its own turns: as many were begun as were asked for, and no more."""
+    document = slices("--pattern", "k8(w64,r64)", "--family", family, "--units", units, "--slices", 12)
+    measured = document["slices"]
+    for arm in ("base", "new"):
+        account = sound(document["arms"][arm]["document"])
+        assert account["result"]["bytes"] == 64 * units * (measured["count"] + measured["warm_up"])
+        assert account["result"]["reply_bytes"] == account["result"]["bytes"]
+        assert account["workload"]["count"] is None
+
+
+@pytest.mark.parametrize("pattern", ["w64,r64,w100", "r1,w64,r64"])
+def test_patterns_that_do_not_rest_between_two_exchanges(pattern: str) -> None:
+    """An exchange that begins or ends in the other arm's turn cannot be compared."""
+    fails(2, "--pattern", "turn", arguments=("slices", "--pattern", pattern))

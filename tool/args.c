@@ -138,7 +138,7 @@ const struct args_row args_table[] = {
     {"slices", "N", "comparison", "200", COMMAND_SLICES, parse_slices, FIELD(slices.count),
      "Pairs of slices; fewer, but at least 12, when they would last longer than a second together."},
     {"slice-time", "T", "comparison", "500us", COMMAND_SLICES, parse_time, FIELD(slices.slice_ns),
-     "What a slice of the slower arm should last."},
+     "What a slice of the slower arm should last; one of a transfer has at most 512 KiB, though, or one chunk."},
     {"units", "N", "comparison", NULL, COMMAND_SLICES, parse_exchanges, FIELD(slices.units),
      "Exchanges or chunks of a slice; found from --slice-time unless given."},
 
@@ -405,6 +405,11 @@ check_arm(const struct config *config)
                                      "all of a transfer");
     if (config->slices.connect != 0 && config->family == AF_UNIX)
         return err_set(STATUS_USAGE, "--connect takes a port of loopback, and family unix has no ports");
+    if (config->pattern_text != NULL && !pattern_rests_between(&config->pattern))
+        return err_set(STATUS_USAGE,
+                       "--pattern '%.100s': an exchange must begin with a write and end with a read here, or a part of "
+                       "it would fall into the other arm's turn",
+                       config->pattern_text);
     if (config->wait == WAIT_SPIN)
         return err_set(STATUS_USAGE, "--wait spin: an arm that spins would disturb the other's turn");
     return 0;

@@ -242,21 +242,50 @@ cpu_used_ns(void)
     return (uint64_t)used.tv_sec * NS_PER_S + (uint64_t)used.tv_nsec;
 }
 
+/* Sends what Nagle's algorithm or a cork holds back. */
+static int
+push(const struct arm *arm)
+{
+    const struct sockopt_value *nodelay = &arm->config.sender.of[SOCKOPT_NODELAY];
+
+    return arm->config.family == AF_UNIX ? 0 : sockopt_push(arm->sending.fd, nodelay->known && nodelay->number != 0);
+}
+
 /* A slice of a transfer is over when its last byte was read. */
 static int
 settle(struct arm *arm)
 {
     struct common *common = arm->common;
     uint64_t mark = arm->sending.half.bytes;
-    const struct sockopt_value *nodelay = &arm->config.sender.of[SOCKOPT_NODELAY];
 
-    if (arm->config.family != AF_UNIX && sockopt_push(arm->sending.fd, nodelay->known && nodelay->number != 0) != 0)
+    if (push(arm) != 0)
         return -1;
     atomic_store(&common->mark, mark);
     /* Either it has read so far and nobody speaks of it any more, or its word comes. */
     if (atomic_load(&common->read_bytes) >= mark && atomic_compare_exchange_strong(&common->mark, &mark, NO_MARK))
         return 0;
     return await_word(arm, clock_earlier_ns(arm->sending.deadline_ns, clock_deadline_ns(PROGRESS_LIMIT_NS)));
+}
+
+/* A slice of exchanges is over when none is outstanding: one that was would be answered in the other arm's turn. The
+ * last requests are pushed out; and since none follows them, to carry the acknowledgement for which Nagle's algorithm
+ * at the receiver holds back their replies, TCP_QUICKACK sends it. */
+static enum step
+exchange_units(struct arm *arm, uint64_t units)
+{
+    struct sending *sending = &arm->sending;
+    uint64_t last = arm->config.pattern.outstanding - 1;
+    enum step step = STEP_MORE;
+
+    if (last >= units)
+        last = units - 1;
+    arm->config.pacing.count = sending->units_done + units;
+    step = sending->workload->send_step(sending, units - last);
+    if (last == 0 || step != STEP_MORE)
+        return step;
+    if (push(arm) != 0 || (arm->config.family != AF_UNIX && sockopt_quickack(sending->fd) != 0))
+        return STEP_FAILED;
+    return sending->workload->send_step(sending, last);
 }
 
 /* A slowdown of known size, so that a comparison can be put to the proof: the slice that began at `begin_ns` becomes
@@ -280,7 +309,8 @@ work(struct arm *arm, uint64_t units, uint64_t *slice_ns)
     uint64_t before_cpu_ns = cpu_used_ns();
     uint64_t begin_ns = clock_now_ns();
 
-    enum step step = sending->workload->send_step(sending, units);
+    enum step step = arm->config.workload == WORKLOAD_EXCHANGE ? exchange_units(arm, units)
+                                                               : sending->workload->send_step(sending, units);
     if (step == STEP_MORE && arm->config.workload == WORKLOAD_TRANSFER && settle(arm) != 0)
         return -1;
     if (arm->config.inject_permille > 0)
@@ -383,6 +413,7 @@ report(struct arm *arm)
 {
     static struct result result; /* too large for a stack */
 
+    arm->config.pacing.count = MISSING;
     sending_account(&arm->sending, &arm->sender_end);
     result_of(&arm->trial, &result);
     record_write(stdout, &arm->trial, &result, true);

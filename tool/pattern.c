@@ -243,6 +243,23 @@ pattern_is_sound(const struct pattern *pattern)
            sum.reply_bytes <= PATTERN_BYTES_MAX;
 }
 
+bool
+pattern_rests_between(const struct pattern *pattern)
+{
+    bool requested = false, replied_last = false;
+
+    for (uint64_t i = 0; i < pattern->count; i++) {
+        uint64_t kind = pattern->item[i].kind;
+        bool writes = kind == PATTERN_WRITE || kind == PATTERN_MORE || kind == PATTERN_GATHER;
+        if (kind == PATTERN_REPLY && !requested)
+            return false;
+        requested |= writes;
+        if (writes || kind == PATTERN_REPLY)
+            replied_last = !writes;
+    }
+    return replied_last;
+}
+
 struct pattern_sum
 pattern_sum(const struct pattern *pattern)
 {

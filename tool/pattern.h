@@ -61,6 +61,9 @@ int pattern_parse(const char *text, struct pattern *pattern);
 /* Whether `pattern`, which came over the network, keeps all bounds. */
 bool pattern_is_sound(const struct pattern *pattern);
 
+/* Whether an exchange begins with the request and ends with a reply, so that nothing moves between two exchanges. */
+bool pattern_rests_between(const struct pattern *pattern);
+
 struct pattern_sum pattern_sum(const struct pattern *pattern);
 
 /* Looks for a deadlock: with several exchanges outstanding the sender does not read while it writes, so the replies

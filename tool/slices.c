@@ -35,6 +35,10 @@
 #define PROBES 3
 #define UNITS_MOST (UINT64_C(1) << 24)
 
+/* A slice of a transfer has no more bytes than this (but one chunk at least), however short it is: more of them, and
+ * how long it lasts depends on how far the sender happens to run ahead of the receiver, by a factor of two. */
+#define TRANSFER_SLICE_BYTES (UINT64_C(512) << 10)
+
 /* In a block of so many pairs either arm is first equally often. */
 #define BLOCK_PAIRS 4
 
@@ -85,6 +89,16 @@ probe(struct slices *slices, uint64_t units, uint64_t enough_ns)
     return slower_ns;
 }
 
+static uint64_t
+most_units(const struct config *config)
+{
+    uint64_t chunks = TRANSFER_SLICE_BYTES / config->write_size;
+
+    if (config->workload != WORKLOAD_TRANSFER)
+        return UNITS_MOST;
+    return chunks > 0 ? chunks : 1;
+}
+
 /* Finds how many units fill a slice of the slower arm. It goes up in small steps, and the last one was tried: the
  * more units a connection has done, the faster are the next, by a factor of three in a transfer. */
 static int
@@ -96,15 +110,16 @@ calibrate(struct slices *slices)
     slices->units = slices->config->slices.units;
     if (slices->units != MISSING)
         return 0;
+    uint64_t limit = most_units(slices->config);
     slices->units = 1;
     for (;;) {
         uint64_t slower_ns = probe(slices, slices->units, enough_ns);
         if (slower_ns == 0)
             return -1;
-        double fit = (double)slices->units * (double)wanted_ns / (double)slower_ns;
-        uint64_t most = slower_ns < enough_ns && slices->units < UNITS_MOST ? 2 * slices->units : slices->units;
-        bool found = most == slices->units;
-        slices->units = fit >= (double)most ? most : fit > 1 ? (uint64_t)ceil(fit) : 1;
+        bool found = slower_ns >= enough_ns || slices->units == limit;
+        double fit = ceil((double)slices->units * (double)wanted_ns / (double)slower_ns);
+        double most = (double)(found ? slices->units : 2 * slices->units < limit ? 2 * slices->units : limit);
+        slices->units = (uint64_t)(fit < most ? fit : most);
         if (found)
             return 0;
     }
