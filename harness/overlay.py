@@ -46,7 +46,7 @@ HOW_TRIALS: Final = (
 HOW_PERCENTILES: Final = (
     "Each panel is one cell, each curve one trial; base is grey, new is purple and dashed. To the right come the "
     "slower and rarer ones: at 99 only one of a hundred took longer than the curve shows. Lower is sooner.")
-HOW_BOTH: Final = "Base is pale and hollow, new is full; both have one scale. "
+HOW_BOTH: Final = "Base is thin and hollow, new is full; both have one scale. "
 
 
 @dataclass(frozen=True, slots=True)

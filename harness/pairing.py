@@ -42,7 +42,8 @@ class Timing:
 
 
 def _latencies(*named: tuple[str, str]) -> tuple[Timing, ...]:
-    return tuple(Timing(key, Measure(f"{key}_s", title, "s"), title) for key, title in named)
+    return tuple(Timing(key, Measure(f"{key}_s", title, "s"), title if "latency" in title else f"latency {title}")
+                 for key, title in named)
 
 
 # The first of each workload is the one that the forest of ratios shows.
@@ -52,8 +53,8 @@ TIMINGS: Final[Mapping[str, tuple[Timing, ...]]] = {
                              ("latency_p99", "latency of a chunk, 99 %"))),
     "exchange": _latencies(("latency_p50", "latency, median"), ("latency_p99", "latency, 99 %")),
     "stream": _latencies(("latency_p50", "latency, median"), ("latency_p99", "latency, 99 %"),
-                         ("latency_planned_p50", "latency from the plan, median"),
-                         ("latency_planned_p99", "latency from the plan, 99 %")),
+                         ("latency_planned_p50", "from the plan, median"),
+                         ("latency_planned_p99", "from the plan, 99 %")),
 }
 
 

@@ -9,6 +9,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+import invented
 import pytest
 import synthetic
 import two_runs
@@ -147,3 +148,24 @@ def test_a_name_with_a_quotation_mark_can_be_drawn(tmp_path: Path) -> None:
     cells = tuple(dataclasses.replace(cell, name=f'a "{cell.name}\t"') for cell in found.cells)
     made = drawn(Pairing(cells, found.alone), tmp_path / "out", runs[0])
     assert 'a "' not in made["forest_latency_p50"].tsv.read_text()
+
+
+def test_lines_of_one_name_have_one_colour_in_both_runs(tmp_path: Path) -> None:
+    """A chart whose lines have names tells the runs apart by thin and hollow against full, not by other colours."""
+    made = invented.experiment({"rate": ["5000", "12000"], "notsent-lowat": ["auto", "16K"]}, ("queue_latency",),
+                               "stream", {"stream": "1000@{rate}", "duration": "100ms"}, name="queues")
+    runs = [two_runs.stored(tmp_path / side, made, invented.trials(made)) for side in ("base", "new")]
+    chart = drawn(paired(*runs), tmp_path / "out", runs[0])["queue_latency"]
+    assert {row["series"] for row in table(chart.tsv)} == {
+        f"{run} NOTSENT_LOWAT {lowat}" for run in ("base", "new") for lowat in ("auto", "16K")}
+    svg = chart.svg.read_text()
+    assert "base, NOTSENT_LOWAT auto" in svg and "new, NOTSENT_LOWAT 16K" in svg
+    colours = set(re.findall(r"stroke='rgb\(([\d, ]+)\)'", svg)) & {"204, 121, 167", "230, 159,   0", "230, 159, 0"}
+    assert not colours, "two names need two colours"
+
+
+def test_more_lines_than_can_be_told_apart_are_not_overlaid(tmp_path: Path) -> None:
+    made = invented.experiment({"rate": ["5000"], "notsent-lowat": ["auto", "4K", "8K", "16K"]}, ("queue_latency",),
+                               "stream", {"stream": "1000@{rate}", "duration": "100ms"}, name="queues")
+    runs = [two_runs.stored(tmp_path / side, made, invented.trials(made)) for side in ("base", "new")]
+    assert overlay.overlaid(paired(*runs), made) == []

@@ -93,6 +93,25 @@ do for [p = 1:panels] {
     if (high[p] == 0) { low[p] = 1e-6; high[p] = 4e-6 }
 }
 
+# The style of each line. In a chart of two runs the lines of one name have one colour; those of base are thin and hollow.
+array STYLE_OF[6]
+array HOLLOW[6] = [6, 4, 8, 10, 12, 14]
+array name[6] = ["", "", "", "", "", ""]
+names = 0
+place_of(text) = text eq name[1] ? 1 : text eq name[2] ? 2 : text eq name[3] ? 3 : text eq name[4] ? 4 : text eq name[5] ? 5 \
+    : text eq name[6] ? 6 : (names = names + 1, name[names] = text, names)
+do for [k = 1:6] {
+    STYLE_OF[k] = STYLE + k
+    run = SERIES == 0 || k > SIDES ? "" : KEY[k][1:5] eq "base " ? "base " : KEY[k][1:4] eq "new " ? "new " : ""
+    if (strlen(run) > 0) {
+        here = place_of(KEY[k][strlen(run) + 1:])
+        STYLE_OF[k] = (run eq "base " ? 90 : 20) + here
+        set style line 90 + here linecolor rgb SERIES_COLOUR[here] linewidth 0.8 dashtype here pointtype HOLLOW[here] pointsize 0.55
+        set style line 100 + here linecolor rgb SERIES_COLOUR[here] linewidth 0.8 dashtype (2, 2)
+        KEY_TITLE[k] = run[1:strlen(run) - 1] . ", " . KEY[k][strlen(run) + 1:]
+    }
+}
+
 eval set_legend((SERIES ? SIDES : seen[1] + seen[2] + seen[3] + seen[4] + seen[5] + seen[6]) + two_modes)
 eval set_page(rows, PANEL)
 set multiplot
@@ -177,16 +196,16 @@ do for [p = 1:panels] {
     set label 3 Y_LABEL . (title[p] eq "" || Y_LABEL eq "" ? "" : ", ") . title[p] at graph 0, graph 1 offset (COLUMNS > 2 ? -5 : 0), 0.7 left font PANEL_FONT
     set xlabel (p > panels - COLUMNS ? X_LABEL : "") font AXIS_FONT offset 0, 0.3
     plot for [side = 1:SIDES] DATA using (is("median", p, side) && numeric && strcol("level") ne "auto" ? at(column("place"), side, 0) : NaN) \
-            :(column("modes") == 2 ? NaN : y(column(VALUE), p)) with lines linestyle STYLE + side notitle, \
+            :(column("modes") == 2 ? NaN : y(column(VALUE), p)) with lines linestyle STYLE_OF[side] notitle, \
         for [side = 1:SIDES] DATA using (is("median", p, side) && column("modes") < 2 ? at(column("place"), side, -1) : NaN) \
             :(y(column(VALUE), p)):(at(column("place"), side, 1) - at(column("place"), side, -1)):(0) \
-            with vectors nohead linestyle STYLE + side notitle, \
+            with vectors nohead linestyle STYLE_OF[side] notitle, \
         for [side = 1:SIDES] DATA using (is("median", p, side) && column("modes") == 2 ? at(column("place"), side, 0) : NaN) \
             :(y(column("low"), p)):(0):(y(column("high"), p) - y(column("low"), p)) \
-            with vectors nohead linestyle STYLE + side + MODES notitle, \
+            with vectors nohead linestyle STYLE_OF[side] + MODES notitle, \
         for [side = 1:SIDES] DATA using (is("trial", p, side) ? at(column("place"), side, column("spread")) : NaN) \
-            :(y(column(VALUE), p)) with points linestyle STYLE + side notitle, \
-        for [side = 1:SIDES] keyentry with linespoints linestyle STYLE + side title (seen[side] ? KEY_TITLE[side] : ""), \
+            :(y(column(VALUE), p)) with points linestyle STYLE_OF[side] notitle, \
+        for [side = 1:SIDES] keyentry with linespoints linestyle STYLE_OF[side] title (seen[side] ? KEY_TITLE[side] : ""), \
         DIAGONAL && low[p] < 1e300 ? x : NaN with lines linestyle 9 notitle, \
         keyentry with lines linestyle 9 title (two_modes ? "two modes in a cell: no median" : "")
     if (p == 1) { eval unset_head_and_foot }

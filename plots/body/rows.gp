@@ -26,6 +26,7 @@ stats DATA using (places = !is("panel") && column("place") > places ? column("pl
     letters = is("row") && strlen(strcol("label")) > letters ? strlen(strcol("label")) : letters, \
     two_modes = (is("trial") || is("median")) && column("modes") == 2 ? 1 : two_modes, \
     is("trial") ? see_value(int(column("panel")), column("value")) : 1) nooutput
+if (RUNS && letters > 33) { LABELS = 340.0 }
 PANEL = LINE * (places + 1) + 76
 eval set_legend(2 + two_modes + (RUNS ? 1 : 0))
 eval set_page(1, PANEL)
@@ -51,7 +52,7 @@ set style line 83 linecolor rgb BAR[3] linewidth 1.2 pointtype 13 pointsize 0.5
 at(s, kind, p) = is(kind) && column("panel") == p && (RUNS ? strcol("run") eq RUN[s] : 1)
 row(s) = column("place") + (RUNS ? (s - 1.5) * 0.44 : 0)
 tall(s) = RUNS ? 0.2 : 0.36
-LABEL_FONT = sprintf(",%.1f", (letters > 33 ? 13 * 33.0 / letters : 13) * POINT)
+LABEL_FONT = sprintf(",%.1f", (letters > LABELS / 8.3 ? 13 * LABELS / 8.3 / letters : 13) * POINT)
 do for [p = 1:panels] {
     set lmargin at screen (LABELS + (p - 1) * width) / WIDTH
     set rmargin at screen (LABELS + p * width - GAP) / WIDTH
@@ -75,7 +76,7 @@ do for [p = 1:panels] {
             begin = low[p] / 1.6
             middle = RUNS ? 0 : sqrt(low[p] * high[p])
             set xrange [begin:high[p] * 1.6]
-            step = high[p] / low[p] > 3e3 ? 2 : 1
+            step = high[p] / low[p] > (RUNS && panels > 3 ? 3e2 : 3e3) ? 2 : 1
             do for [k = ceil_log(low[p] / 1.6, 10):floor_log(high[p] * 1.6, 10):step] { set xtics add (text(10.0**k, unit[p]) 10.0**k) }
         } else {
             begin = 0
@@ -84,7 +85,7 @@ do for [p = 1:panels] {
             do for [k = 0:5] { set xtics add (k == 0 ? "0" : text(k * step, unit[p]) k * step) }
         }
     }
-    set label 3 title[p] at graph 0, graph 1 offset 0, 0.7 left font PANEL_FONT
+    set label 3 title[p] at graph 0, graph 1 offset 0, 0.7 left font (RUNS && panels > 2 ? TICS_FONT : PANEL_FONT)
     set xlabel X_LABEL font AXIS_FONT offset 0, 0.3
     plot for [s = 1:sides] DATA using (at(s, "median", p) && column("modes") < 2 ? column("value") : NaN):(row(s) + tall(s)):(0):(-2 * tall(s)) \
             with vectors nohead linecolor rgb BAR[s + RUNS] linewidth 3 notitle, \
