@@ -188,8 +188,10 @@ def same(base: Build, new: Build) -> bool:
 
 def notes(base: Build, new: Build) -> list[str]:
     """What a reader of the job should know of its builds, sentences."""
-    said = [f"{build.label} is {TREE} with changes that are in no commit; its times belong to no commit."
-            for build in (base, new) if build.dirty]
+    dirty = [build.label for build in (base, new) if build.dirty]
+    verb = "is" if len(dirty) == 1 else "are"
+    said = [f"{' and '.join(dirty)} {verb} {TREE} with changes that are in no commit; its times belong to no commit."
+            ] if dirty else []
     for name in ("compiler", "flags"):
         old, now = getattr(base, name), getattr(new, name)
         if old != now:
