@@ -24,11 +24,12 @@ REMEDIES: Final = {"quickack": "TCP_QUICKACK at the receiver", "mss": "MSS 1460"
                    "rcvbuf": "8 times the SO_RCVBUF"}
 COLUMNS: Final = ("kind", "number", "value", "speed", "low", "high", "stalls", "words", "axis", "unit")
 HOW_TO_READ: Final = (
-    "To the right the factor grows; each circle is one trial, a red one stood still on a timer of the kernel, and the "
-    "line joins the medians. At each number two neighbouring values differ more than threefold; the search halved the "
-    "distance between them until it was 1 %. A yellow bar joins the two modes of a value whose trials fall into two "
-    "groups: there no median is true, and it is no cliff. The full symbols show what the slow side reaches with one "
-    "remedy: where one lies at the level of the fast side, it removes the cliff.")
+    "To the right the factor grows; each circle is one trial, a red one stood still on a timer of the kernel, and the"
+    " line joins the medians. At each number two neighbouring values differ more than threefold; the search halved "
+    "the distance between them until it was 1 %, or only bistable values lay between. A yellow bar joins the two "
+    "modes of a value whose trials fall into two groups: there no median is true, and it is no cliff. The full "
+    "symbols show what the slow side reaches with one remedy: where one lies at the level of the fast side, it "
+    "removes the cliff.")
 
 # What the standard report searches, and how long the search may take at most, in seconds.
 STANDARD: Final = ("--factor", "sndbuf", "--from", "8K", "--to", "256K", "--trials", "3", "--duration", "40ms",
