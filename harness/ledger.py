@@ -296,17 +296,22 @@ class Code:
     _harness: str | None = None
     _program: dict[str | None, str] = field(default_factory=dict)
 
-    def digest(self, job: Job) -> str:
-        """12 hexadecimal digits. Two jobs with the same ones were measured in the same way. Raises LedgerError."""
+    def ready(self) -> Code:
+        """Itself, with the harness' part read: it runs as it was loaded, whatever happens to its files from now on."""
         if self._harness is None:
             self._harness = _sum(plain_python(path.read_text(encoding="utf-8"))
                                  for path in measuring_modules(self.root / "harness", self.gate))
+        return self
+
+    def digest(self, job: Job) -> str:
+        """12 hexadecimal digits. Two jobs with the same ones were measured in the same way. Raises LedgerError."""
+        harness = self.ready()._harness or ""
         commit = None if job.base.dirty or job.base.commit is None else job.base.commit
         if commit not in self._program:
             self._program[commit] = _sum(map(plain_c, self._sources(commit)))
         declaration = self.root / job.declaration
         declared = declaration.read_text(encoding="utf-8") if declaration.is_file() else job.declaration
-        return _sum((self._harness, self._program[commit], declared, self.more))[:12]
+        return _sum((harness, self._program[commit], declared, self.more))[:12]
 
     def _sources(self, commit: str | None) -> list[str]:
         """The C sources of a commit; None: as they are on disk."""

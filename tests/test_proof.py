@@ -186,7 +186,7 @@ def test_a_claim_that_is_missed_has_a_status_of_its_own(tmp_path: Path) -> None:
     assert "**missed**" in (tmp_path / "proof.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("share", [None, 0.2])
+@pytest.mark.parametrize("share", [None, 0.05])
 def test_a_neighbour_that_was_not_busy_makes_no_busy_job(share: float | None, tmp_path: Path) -> None:
     """It ended early, or others had its CPU: the job counts as failed, not as one under load."""
     said = Said(share=share)
