@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from running import CONCURRENCIES, FAMILIES, Receiver, Running, fails, pair, run, says, sound, wait_until
+from running import CONCURRENCIES, FAMILIES, Receiver, Running, fails, in_one_of, pair, run, says, sound, wait_until
 
 APART = 16
 STALL_NS = 30_000_000
@@ -183,6 +183,7 @@ def test_the_textbook_stall_and_its_remedies() -> None:
         assert result["stalls"]["count"] <= 2, (pattern, more, result["stalls"])
 
 
+@in_one_of(4)
 def test_the_stall_is_that_of_a_delayed_ack(tmp_path: Path) -> None:
     """On a stock kernel at least 95 in 100 exchanges behind the first sixteen take 38 to 60 ms, with NODELAY none."""
     shares = {}

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from running import (PROGRAM, SANITIZED, SENDING_CALLS, WITHOUT_LEAKS, Document, Receiver, Running, find, pair, run,
-                     sound, wait_until)
+from running import (PROGRAM, SANITIZED, SENDING_CALLS, WITHOUT_LEAKS, Document, Receiver, Running, find, in_one_of,
+                     pair, run, sound, wait_until)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -192,6 +192,7 @@ def nearly_all(distances_ns: Sequence[int]) -> bool:
 
 
 @pytest.mark.parametrize("nodelay", ["off", "on"])
+@in_one_of(4)
 def test_segments_and_send_times_against_tcpdump(nodelay: str, tmp_path: Path) -> None:
     """Number and sizes of the segments are those of the capture, and each left when the stamps say."""
     count = 30
@@ -205,6 +206,7 @@ def test_segments_and_send_times_against_tcpdump(nodelay: str, tmp_path: Path) -
                            for packet, end in zip(made.requests, ends, strict=True)]), kind
 
 
+@in_one_of(4)
 def test_the_hold_is_the_time_until_the_ack_of_the_capture(tmp_path: Path) -> None:
     """Nagle holds the second write until the ACK of the first comes, which the capture sees as well."""
     count = 30
