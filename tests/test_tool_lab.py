@@ -15,7 +15,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from running import PROGRAM, ROOT, SANITIZED, Document, Running, fails, processes_of, run, wait_until
+from running import PROGRAM, ROOT, SANITIZED, Document, Running, fails, find, processes_of, run, wait_until
+from test_tool_instruments import Packet, read_capture
 
 SCHEMA = json.loads((ROOT / "harness" / "tinygram-lab-1.schema.json").read_text(encoding="utf-8"))
 VERDICTS = {"holds", "does not hold", "holds only if", "not tried"}
@@ -137,6 +138,59 @@ def test_without_privileges(tmp_path_factory: pytest.TempPathFactory, plain: dic
             assert entry["needs"], f"{entry['name']}: {entry['reason']}"
         else:
             assert entry["verdict"] == plain[entry["name"]]["verdict"], entry["name"]
+
+
+CAPTURE = """ip link set lo up || exit 77
+"$1" --immediate-mode -i lo -n -s 128 -U -Z root -w "$3" tcp 2> "$3.said" &
+until grep -q "listening on" "$3.said"; do kill -0 $! || exit 77; sleep 0.05; done
+"$2" lab "$4" --attempts 1 --json
+sleep 0.3
+kill -INT $!
+wait $!"""
+
+
+def captured(name: str, folder: Path) -> tuple[Document, list[Packet]]:
+    """One attempt at an entry in a network namespace of its own, and what tcpdump saw of it."""
+    tcpdump, unshare, ip = find("tcpdump"), find("unshare"), find("ip")
+    if tcpdump is None or unshare is None or ip is None or os.geteuid() != 0:
+        pytest.skip("capturing needs root, tcpdump, unshare and ip")
+    ended = subprocess.run([unshare, "-n", "sh", "-c", CAPTURE, "sh", tcpdump, PROGRAM, folder / "lo.pcap", name],
+                           capture_output=True, text=True, timeout=60, check=False)
+    if ended.returncode == 77:
+        pytest.skip(f"no capture here: {ended.stderr}")
+    (entry,) = json.loads(ended.stdout)["entries"]
+    return entry, read_capture(folder / "lo.pcap")
+
+
+def data_segments(packets: list[Packet]) -> list[int]:
+    """Of each connection, in their order: how many segments with data its first end sent, sent again left out."""
+    sent: dict[tuple[int, int], set[int]] = {}
+    for packet in packets:
+        if packet.syn and (packet.target, packet.source) not in sent:
+            sent.setdefault((packet.source, packet.target), set())
+        elif packet.length > 0 and (packet.source, packet.target) in sent:
+            sent[packet.source, packet.target].add(packet.sequence)
+    return [len(segments) for segments in sent.values()]
+
+
+@pytest.mark.skipif(SANITIZED, reason="the same packets as of the program itself")
+def test_segments_against_tcpdump(tmp_path: Path) -> None:
+    """Ten letters: a connection each for the slow and the fast acknowledger and the control, as the entry counts them.
+    (The first connection asks for the MSS that stands beside the verdicts.)"""
+    entry, packets = captured("ten-letters", tmp_path)
+    facts = {fact["name"]: fact["value"] for fact in entry["evidence"]}
+    seen = [count for count in data_segments(packets) if count > 0]
+    assert seen == [facts["slow acknowledger"], facts["fast acknowledger"], 10]
+
+
+@pytest.mark.skipif(SANITIZED, reason="the same packets as of the program itself")
+def test_the_cork_against_tcpdump(tmp_path: Path) -> None:
+    """What is corked is on the wire about when the entry says that it left."""
+    entry, packets = captured("cork-ceiling", tmp_path)
+    facts = {fact["name"]: fact["value"] for fact in entry["evidence"]}
+    (first, *_) = [packet for packet in packets if packet.length == 100]
+    opened = max(packet.time_ns for packet in packets if packet.syn and packet.time_ns < first.time_ns)
+    assert 0.5 * facts["held by TCP_CORK"] <= (first.time_ns - opened) / 1e6 <= 2 * facts["held by TCP_CORK"]
 
 
 def burn(seconds: float) -> None:
