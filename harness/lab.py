@@ -169,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted.", file=sys.stderr)
         return INTERRUPTED
     counts = tally(document)
-    print(f"{len(document['entries'])} statements: " + ", ".join(f"{counts[each]} {each}" for each in VERDICTS) +
+    print(f"{len(document['entries'])} statements: " + ", ".join(f"{each}: {counts[each]}" for each in VERDICTS) +
           f"\nlab: {os.path.relpath(page)}")
     return 0
 

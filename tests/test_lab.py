@@ -83,7 +83,7 @@ def test_a_folder_with_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[st
     (folder,) = (tmp_path / "results" / "lab").iterdir()
     assert sorted(path.name for path in folder.iterdir()) == ["lab.html", "lab.json", "lab.md"]
     assert json.loads((folder / "lab.json").read_text(encoding="utf-8")) == DOCUMENT
-    assert "1 statements: 1 holds" in capsys.readouterr().out
+    assert "1 statements: holds: 1" in capsys.readouterr().out
     assert lab.main(["--from", str(folder / "lab.json"), "--results", str(tmp_path / "again")]) == 0
 
 

@@ -53,6 +53,45 @@ lab_sndbuf_exact(struct lab_case *lab)
             "without an error.");
 }
 
+/* Sets an option to 20000 on a socket. Returns what reads back. */
+static int
+read_back(struct lab_case *lab, int level, int option)
+{
+    int fd = lab_socket(lab, AF_INET, SOCK_STREAM);
+    /* show rcvbuf-exact */
+    lab_set(lab, fd, level, option, 20000);
+    int got = lab_get(lab, fd, level, option);
+    /* shown */
+    close(fd);
+    return got;
+}
+
+void
+lab_rcvbuf_exact(struct lab_case *lab)
+{
+    lab_step(lab, "ask for a receive buffer of 20000 bytes, of 1 byte and of 1 GiB; read SO_RCVBUF back");
+    int got = read_back(lab, SOL_SOCKET, lab->twist ? SO_RCVLOWAT : SO_RCVBUF);
+    int control = read_back(lab, SOL_SOCKET, SO_RCVLOWAT);
+    int fd = lab_socket(lab, AF_INET, SOCK_STREAM);
+    lab_number(lab, "asked", 20000, "bytes");
+    lab_number(lab, "read back", (uint64_t)got, "bytes");
+    lab_set(lab, fd, SOL_SOCKET, SO_RCVBUF, 1);
+    lab_number(lab, "floor", (uint64_t)lab_get(lab, fd, SOL_SOCKET, SO_RCVBUF), "bytes");
+    lab_set(lab, fd, SOL_SOCKET, SO_RCVBUF, 0x3fffffff);
+    lab_number(lab, "ceiling", (uint64_t)lab_get(lab, fd, SOL_SOCKET, SO_RCVBUF), "bytes");
+    lab_number(lab, "net.core.rmem_max", machine_buffer_max(false), "bytes");
+    lab_control(lab, control == 20000, "SO_RCVLOWAT instead of SO_RCVBUF", "20000 asked, %d read back", control);
+    if (got == 20000)
+        lab_decide(lab, LAB_HOLDS, "20000 bytes were read back");
+    else {
+        lab_decide(lab, LAB_FAILS, "20000 bytes were asked for, %d read back", got);
+        lab_why(
+            lab,
+            "As with SO_SNDBUF the kernel doubles the request for its own bookkeeping, and has a floor and a ceiling "
+            "(twice net.core.rmem_max).");
+    }
+}
+
 /* What SO_SNDBUF reads before connect() and after the connection has carried 4 MiB. */
 static void
 watch_sndbuf(struct lab_case *lab, int request, int *before, int *after)

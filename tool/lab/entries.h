@@ -53,6 +53,9 @@ LAB_ENTRY(quickack_once, "quickack-once", LAB_NAGLE,
 LAB_ENTRY(sndbuf_exact, "sndbuf-exact", LAB_BUFFERS,
     "SO_SNDBUF sets the send buffer to exactly that many bytes.",
     "POSIX, getsockopt(); socket(7), SO_SNDBUF", "TCP_NOTSENT_LOWAT in place of SO_SNDBUF", .repeats = 1)
+LAB_ENTRY(rcvbuf_exact, "rcvbuf-exact", LAB_BUFFERS,
+    "SO_RCVBUF reads back as it was set.",
+    "POSIX, getsockopt(); socket(7), SO_RCVBUF", "SO_RCVLOWAT in place of SO_RCVBUF", .repeats = 1)
 LAB_ENTRY(sndbuf_autotuning, "sndbuf-stops-autotuning", LAB_BUFFERS,
     "Setting SO_SNDBUF turns the autotuning of the send buffer off.",
     "tcp(7), tcp_wmem", "SO_SNDBUF is not set", .repeats = 5)
@@ -131,6 +134,12 @@ LAB_ENTRY(oob_inline, "oob-inline", LAB_FLAGS,
 LAB_ENTRY(select_timeout, "select-keeps-timeout", LAB_FLAGS,
     "select() leaves its time limit alone.",
     "often told; POSIX, select(); select(2)", "pselect()", .repeats = 5)
+LAB_ENTRY(select_limit, "select-limit", LAB_FLAGS,
+    "select() cannot watch a descriptor of 1024 or more.",
+    "often told; select(2), FD_SETSIZE", "select() is told of FD_SETSIZE descriptors", .repeats = 1)
+LAB_ENTRY(recv_end, "recv-zero-means-end", LAB_FLAGS,
+    "recv() returns 0 only when the peer has closed.",
+    "often told; POSIX, recv()", "TCP in place of UDP", .repeats = 5, .flags = LAB_WAITS)
 LAB_ENTRY(recv_zero, "recv-zero", LAB_FLAGS,
     "recv() with a length of 0 returns at once.",
     "often told; POSIX, recv() and read()", "read() in place of recv()", .repeats = 5)
@@ -260,6 +269,17 @@ LAB_ENTRY(so_error, "so-error-clears", LAB_OPTIONS,
 LAB_ENTRY(ttl_range, "ttl-range", LAB_OPTIONS,
     "IP_TTL takes 1 to 255.",
     "ip(7), IP_TTL; RFC 1122, 3.2.1.7", "IP_MULTICAST_TTL in place of IP_TTL", .repeats = 1)
+LAB_ENTRY(maxseg_range, "maxseg-range", LAB_OPTIONS,
+    "TCP_MAXSEG takes 88 to 32767.",
+    "tcp(7), TCP_MAXSEG", "SO_RCVBUF in place of TCP_MAXSEG", .repeats = 1)
+LAB_ENTRY(multicast_ttl, "multicast-ttl", LAB_OPTIONS,
+    "Multicast has a TTL of 1 unless it is set, all else a larger one.",
+    "RFC 1112, 6.1; ip(7), IP_MULTICAST_TTL", "a network namespace where ip_default_ttl is 1",
+    .twist_needs = LAB_NAMESPACE, .repeats = 1)
+LAB_ENTRY(keepalive_ends, "keepalive-ends", LAB_OPTIONS,
+    "SO_KEEPALIVE ends a connection whose peer has fallen silent.",
+    "RFC 1122, 4.2.3.6; tcp(7)", "SO_KEEPALIVE is off", .needs = LAB_FILTER, .repeats = 5, .flags = LAB_WAITS,
+    .limit_s = 20)
 LAB_ENTRY(tos, "tos-as-set", LAB_OPTIONS,
     "IP_TOS reads back as it was set.",
     "ip(7), IP_TOS; RFC 3168, 5", "UDP", .repeats = 1)

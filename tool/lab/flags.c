@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -364,4 +365,82 @@ lab_sa_restart(struct lab_case *lab)
             "poll(), select() and sleep() are never restarted either.");
     } else
         lab_decide(lab, LAB_FAILS, "recv() ended in %s", lab_errno(plain));
+}
+
+/* Whether select() sees data on descriptor 1500 in a set of 2048 bits, when it is told of `count` descriptors. */
+static bool
+selected(struct lab_case *lab, int count)
+{
+    int ends[2];
+    struct rlimit limit;
+    unsigned long set[2048 / (8 * sizeof(unsigned long))] = {0};
+    struct timeval at_once = {0};
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max <= 1500)
+        lab_give_up(lab, "this process may have no descriptor 1500 (ulimit -n)");
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    if (dup2(ends[1], 1500) != 1500)
+        lab_give_up_system(lab, errno, "dup2() failed");
+    lab_send(lab, ends[0], 1, 0);
+    if (lab_ready(lab, 1500, POLLIN, LAB_SOON_NS) == 0) /* poll() has no such limit */
+        lab_give_up(lab, "the byte did not arrive");
+    /* show select-limit */
+    set[1500 / (8 * sizeof set[0])] |= 1UL << 1500 % (8 * sizeof set[0]); /* what FD_SET() does, in a larger set */
+    int ready = select(count, (fd_set *)(void *)set, NULL, NULL, &at_once);
+    /* shown */
+    close(1500);
+    return ready == 1;
+}
+
+void
+lab_select_limit(struct lab_case *lab)
+{
+    lab_step(lab, "give a connection the descriptor 1500, let data arrive; select() with a set of 2048 bits");
+    bool seen = selected(lab, lab->twist ? FD_SETSIZE : 1501);
+    bool control = selected(lab, FD_SETSIZE);
+    lab_number(lab, "FD_SETSIZE", FD_SETSIZE, "");
+    lab_word(lab, "descriptor 1500", seen ? "select() reported it" : "select() did not report it");
+    lab_control(lab, !control, "FD_SETSIZE as the number of descriptors", "%s", control ? "reported" : "not reported");
+    if (!seen)
+        lab_decide(lab, LAB_HOLDS, "select() did not report descriptor 1500");
+    else {
+        lab_decide(lab, LAB_FAILS, "in a larger set select() reported descriptor 1500");
+        lab_why(
+            lab,
+            "The limit is the type fd_set of the C library: FD_SET() of a larger descriptor writes beyond its end. The "
+            "kernel looks at as many bits as it is told. poll() needs no such care.");
+    }
+}
+
+/* What recv() returns when nothing but an empty message was sent. */
+static ssize_t
+got_of_nothing(struct lab_case *lab, int type)
+{
+    int ends[2];
+    char letter;
+
+    lab_connect(lab, &(struct lab_link){.type = type}, ends);
+    /* show recv-zero-means-end */
+    send(ends[0], "", 0, MSG_NOSIGNAL); /* the connection stays open */
+    lab_ready(lab, ends[1], POLLIN, 200 * NS_PER_MS);
+    ssize_t got = recv(ends[1], &letter, 1, MSG_DONTWAIT);
+    /* shown */
+    return got;
+}
+
+void
+lab_recv_end(struct lab_case *lab)
+{
+    lab_step(lab, "send an empty datagram, receive");
+    ssize_t got = got_of_nothing(lab, lab->twist ? SOCK_STREAM : SOCK_DGRAM);
+    ssize_t control = got_of_nothing(lab, SOCK_STREAM);
+    lab_word(lab, "recv()", "%s", got == 0 ? "0" : "EAGAIN");
+    lab_control(lab, control == -1, "TCP", "%s", control == -1 ? "nothing was sent, EAGAIN" : "0");
+    if (got == 0) {
+        lab_decide(lab, LAB_FAILS, "recv() returned 0 for an empty datagram, and nobody had closed anything");
+        lab_why(lab, "A datagram may be empty, and then 0 is its length. Only of a stream does 0 mean the end.");
+    } else
+        lab_decide(lab, LAB_HOLDS, "an empty send gave the reader nothing");
 }

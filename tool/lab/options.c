@@ -340,3 +340,92 @@ lab_reuse_alive(struct lab_case *lab)
         lab_why(lab, "A connection that is still served, as by a child process, has the port of the server too.");
     }
 }
+
+void
+lab_maxseg_range(struct lab_case *lab)
+{
+    static const int values[] = {87, 88, 32767, 32768};
+    int codes[4], fd = lab_socket(lab, AF_INET, SOCK_STREAM);
+
+    lab_step(lab, "set TCP_MAXSEG to 87, 88, 32767 and 32768");
+    for (int i = 0; i < 4; i++) {
+        /* show maxseg-range */
+        codes[i] = setsockopt(fd, lab->twist ? SOL_SOCKET : IPPROTO_TCP, lab->twist ? SO_RCVBUF : TCP_MAXSEG,
+                              &values[i], sizeof values[i]) == 0
+                       ? 0
+                       : errno;
+        /* shown */
+        lab_word(lab, (const char *[]){"87", "88", "32767", "32768"}[i], "%s", lab_errno(codes[i]));
+    }
+    int control = set(fd, SOL_SOCKET, SO_RCVBUF, 87);
+    lab_control(lab, control == 0, "SO_RCVBUF 87, which is raised in silence", "%s", lab_errno(control));
+    if (codes[0] == EINVAL && codes[1] == 0 && codes[2] == 0 && codes[3] == EINVAL)
+        lab_decide(lab, LAB_HOLDS, "88 and 32767 were taken, 87 and 32768 gave EINVAL");
+    else
+        lab_decide(lab, LAB_FAILS, "87: %s, 88: %s, 32767: %s, 32768: %s", lab_errno(codes[0]), lab_errno(codes[1]),
+                   lab_errno(codes[2]), lab_errno(codes[3]));
+}
+
+void
+lab_multicast_ttl(struct lab_case *lab)
+{
+    if (lab->twist)
+        lab_sysctl(lab, "/proc/sys/net/ipv4/ip_default_ttl", "1");
+    lab_step(lab, "read IP_MULTICAST_TTL and IP_TTL of a fresh socket");
+    int fd = lab_socket(lab, AF_INET, SOCK_DGRAM);
+    /* show multicast-ttl */
+    int multicast = lab_get(lab, fd, IPPROTO_IP, IP_MULTICAST_TTL);
+    int unicast = lab_get(lab, fd, IPPROTO_IP, IP_TTL);
+    /* shown */
+    lab_number(lab, "IP_MULTICAST_TTL", (uint64_t)multicast, "");
+    lab_number(lab, "IP_TTL", (uint64_t)unicast, "");
+    lab_set(lab, fd, IPPROTO_IP, IP_MULTICAST_TTL, 7);
+    int control = lab_get(lab, fd, IPPROTO_IP, IP_MULTICAST_TTL);
+    lab_control(lab, control == 7, "IP_MULTICAST_TTL set to 7", "%d", control);
+    if (multicast == 1 && unicast > 1)
+        lab_decide(lab, LAB_HOLDS, "multicast has TTL 1, all else %d", unicast);
+    else
+        lab_decide(lab, LAB_FAILS, "multicast has TTL %d, all else %d", multicast, unicast);
+}
+
+/* How a connection whose peer hears nothing and is silent ends within 4 s: an errno value, or 0 when it does not. */
+static int
+silent_peer(struct lab_case *lab, int keepalive, uint64_t *took_ns)
+{
+    int ends[2];
+    char letter;
+
+    lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    /* show keepalive-ends */
+    lab_set(lab, ends[0], SOL_SOCKET, SO_KEEPALIVE, keepalive);
+    lab_set(lab, ends[0], IPPROTO_TCP, TCP_KEEPIDLE, 1);
+    lab_set(lab, ends[0], IPPROTO_TCP, TCP_KEEPINTVL, 1);
+    lab_set(lab, ends[0], IPPROTO_TCP, TCP_KEEPCNT, 1);
+    lab_deafen(lab, ends[1]); /* the peer is as good as gone */
+    uint64_t since_ns = clock_now_ns();
+    lab_ready(lab, ends[0], POLLIN, 4 * NS_PER_S);
+    int code = recv(ends[0], &letter, 1, MSG_DONTWAIT) < 0 ? errno : 0;
+    /* shown */
+    *took_ns = clock_now_ns() - since_ns;
+    return code;
+}
+
+void
+lab_keepalive_ends(struct lab_case *lab)
+{
+    uint64_t took_ns, control_ns;
+
+    lab_step(lab, "connect, let the peer fall silent; SO_KEEPALIVE with 1 s idle, 1 s interval, 1 probe");
+    int code = silent_peer(lab, !lab->twist, &took_ns);
+    int control = silent_peer(lab, 0, &control_ns);
+    lab_word(lab, "the connection", "%s", code == EAGAIN ? "is still there" : lab_errno(code));
+    lab_number(lab, "after", took_ns / NS_PER_MS, "ms");
+    lab_control(lab, control == EAGAIN, "SO_KEEPALIVE off", "%s",
+                control == EAGAIN ? "still there" : lab_errno(control));
+    if (code == ETIMEDOUT)
+        lab_decide(lab, LAB_HOLDS, "the connection ended in ETIMEDOUT after %llu ms",
+                   (unsigned long long)(took_ns / NS_PER_MS));
+    else
+        lab_decide(lab, LAB_FAILS, "after %llu ms the connection was still there",
+                   (unsigned long long)(took_ns / NS_PER_MS));
+}
