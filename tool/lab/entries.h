@@ -241,6 +241,9 @@ LAB_ENTRY(families, "families-and-types", LAB_FAMILIES,
     "The families inet, inet6 and local each work as stream and as datagram.",
     "POSIX, socket(); unix(7); textbooks on the sockets API", "SOCK_SEQPACKET in place of one of them",
     .needs = LAB_INET6, .repeats = 1)
+LAB_ENTRY(dual_stack, "inet6-serves-inet", LAB_FAMILIES,
+    "A server of family inet6 that binds to any address serves clients of family inet too.",
+    "RFC 3493, 3.7 and 5.3; ipv6(7), IPV6_V6ONLY", "IPV6_V6ONLY is on", .needs = LAB_INET6, .repeats = 5)
 LAB_ENTRY(packet, "packet-needs-privilege", LAB_FAMILIES,
     "A socket of family packet needs a privilege.",
     "packet(7)", "the privilege is there", .twist_needs = LAB_NAMESPACE, .repeats = 1)
@@ -254,7 +257,10 @@ LAB_ENTRY(stream_order, "stream-keeps-order", LAB_FAMILIES,
 /* Names */
 LAB_ENTRY(getaddrinfo, "getaddrinfo-one-address", LAB_NAMES,
     "A host has one address.",
-    "often told; RFC 3484; POSIX, getaddrinfo()", "only family inet is asked for", .repeats = 1)
+    "often told; RFC 6724; POSIX, getaddrinfo()", "only family inet is asked for", .repeats = 1)
+LAB_ENTRY(first_address, "first-address", LAB_NAMES,
+    "A client may take the first address of a name and leave the others.",
+    "often told; RFC 6724; RFC 8305", "the server listens at every address", .needs = LAB_INET6, .repeats = 5)
 LAB_ENTRY(gethostbyname, "gethostbyname-is-yours", LAB_NAMES,
     "What gethostbyname() returned stays as it is.",
     "textbooks on names; gethostbyname(3)", "getaddrinfo() in place of gethostbyname()", .repeats = 1)

@@ -137,3 +137,42 @@ lab_stream_order(struct lab_case *lab)
     else
         lab_decide(lab, LAB_FAILS, "order %s, borders %s", ordered ? "kept" : "broken", borders ? "kept" : "not kept");
 }
+
+/* Connects a client of family inet to a server at in6addr_any. Returns an errno value. */
+static int
+reach_inet6(struct lab_case *lab, int only)
+{
+    struct endpoint at = lab_loopback(lab, AF_INET6, 0);
+    /* show inet6-serves-inet */
+    int listener = lab_socket(lab, AF_INET6, SOCK_STREAM);
+    lab_set(lab, listener, IPPROTO_IPV6, IPV6_V6ONLY, only);
+    ((struct sockaddr_in6 *)&at.address)->sin6_addr = in6addr_any;
+    if (bind(listener, (const struct sockaddr *)&at.address, at.len) != 0 || listen(listener, 4) != 0)
+        lab_give_up_system(lab, errno, "the server cannot listen");
+    at = lab_name_of(lab, listener);
+    struct endpoint to = lab_loopback(lab, AF_INET, lab_port(&at));
+    int code =
+        connect(lab_socket(lab, AF_INET, SOCK_STREAM), (const struct sockaddr *)&to.address, to.len) == 0 ? 0 : errno;
+    /* shown */
+    return code;
+}
+
+void
+lab_dual_stack(struct lab_case *lab)
+{
+    int fresh = lab_get(lab, lab_socket(lab, AF_INET6, SOCK_STREAM), IPPROTO_IPV6, IPV6_V6ONLY);
+
+    lab_step(lab, "bind a server of family inet6 to ::, connect to 127.0.0.1 at its port");
+    int code = reach_inet6(lab, lab->twist ? 1 : fresh);
+    int control = reach_inet6(lab, 1);
+    lab_number(lab, "default of IPV6_V6ONLY", (uint64_t)fresh, "");
+    lab_word(lab, "connect() to 127.0.0.1", "%s", code == 0 ? "connected" : lab_errno(code));
+    lab_control(lab, control == ECONNREFUSED, "IPV6_V6ONLY on", "%s", control == 0 ? "connected" : lab_errno(control));
+    if (code == 0)
+        lab_decide(lab, LAB_HOLDS, "the client of family inet was served");
+    else {
+        lab_decide(lab, LAB_FAILS, "connect() gave %s", lab_errno(code));
+        lab_why(lab,
+                "With IPV6_V6ONLY, which net.ipv6.bindv6only makes the default, a server needs a socket a family.");
+    }
+}

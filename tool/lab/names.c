@@ -1,11 +1,13 @@
 /* names.c: from a name to addresses. Only numeric names and the empty one are looked up: no name server is asked. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "lab/kit.h"
 #include "lab/topics.h"
@@ -93,5 +95,57 @@ lab_gethostbyname(struct lab_case *lab)
             lab,
             "gethostbyname() returns a pointer into memory of its own, which the next call uses again; so it is not for "
             "threads either. It knows no IPv6, and POSIX removed it in 2008.");
+    }
+}
+
+/* Connects to this host at a port where a server listens at 127.0.0.1 alone, or at every address: takes the addresses
+ * of getaddrinfo() in order, the first only or all. Returns the last errno value, 0 when connected. */
+static int
+connect_by_name(struct lab_case *lab, bool everywhere, bool all)
+{
+    struct endpoint at = lab_loopback(lab, everywhere ? AF_INET6 : AF_INET, 0);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+    char port[8];
+    int code = 0, listener = lab_socket(lab, at.address.ss_family, SOCK_STREAM);
+
+    if (everywhere)
+        ((struct sockaddr_in6 *)&at.address)->sin6_addr = in6addr_any;
+    if (bind(listener, (const struct sockaddr *)&at.address, at.len) != 0 || listen(listener, 4) != 0)
+        lab_give_up_system(lab, errno, "the server cannot listen");
+    at = lab_name_of(lab, listener);
+    snprintf(port, sizeof port, "%u", lab_port(&at));
+    /* show first-address */
+    if (getaddrinfo(NULL, port, &hints, &found) != 0) /* this host: ::1 and 127.0.0.1 */
+        lab_give_up(lab, "getaddrinfo() failed");
+    for (const struct addrinfo *next = found; next != NULL; next = next->ai_next) {
+        int fd = lab_socket(lab, next->ai_family, next->ai_socktype);
+        code = connect(fd, next->ai_addr, next->ai_addrlen) == 0 ? 0 : errno;
+        close(fd);
+        if (code == 0 || !all)
+            break;
+    }
+    freeaddrinfo(found);
+    /* shown */
+    close(listener);
+    return code;
+}
+
+void
+lab_first_address(struct lab_case *lab)
+{
+    lab_step(lab, "a server listens at 127.0.0.1; connect to the first address that getaddrinfo() gives for this host");
+    int code = connect_by_name(lab, lab->twist, false);
+    int control = connect_by_name(lab, false, true);
+    lab_word(lab, "the first address", "%s", code == 0 ? "connected" : lab_errno(code));
+    lab_control(lab, control == 0, "every address in order", "%s", control == 0 ? "connected" : lab_errno(control));
+    if (code == 0)
+        lab_decide(lab, LAB_HOLDS, "the first address connected");
+    else {
+        lab_decide(lab, LAB_FAILS, "the first address gave %s, the next one connected", lab_errno(code));
+        lab_why(
+            lab,
+            "A name stands for several addresses, and a server need not listen at each: ::1 often comes first where the "
+            "server knows only 127.0.0.1. For the same reason an address that is resolved once and kept goes out of "
+            "date when the server moves.");
     }
 }
