@@ -1,8 +1,5 @@
 """An arm is one of the two things that a comparison sets against each other: a setting, a build, an environment, or
 several of these at once. A contest is two arms and the work that both do; an invocation is one value from it.
-
-A foreign server behind the same patterns would be one more part of an Arm: everything that runs an arm asks it for its
-program, its words before the program and its options, and for nothing else.
 """
 
 from __future__ import annotations
@@ -30,17 +27,31 @@ class ArmError(HarnessError):
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """A server that answers a pattern in place of the program's own receiver. words: of its command line, `{port}` is
+    where it has to listen on loopback. folder: where it is started."""
+
+    words: tuple[str, ...]
+    folder: Path
+
+    def __str__(self) -> str:
+        return " ".join(self.words)
+
+
+@dataclass(frozen=True, slots=True)
 class Arm:
     """One side of a comparison.
 
     setting: options and their values as written, which win over those of the work. program: None is the program that
-    drives the comparison. prefix: words before the program. environment: variables that it is given.
+    drives the comparison. prefix: words before the program. environment: variables that it is given. server: the other
+    end, started afresh for each invocation; None is the program's own receiver.
     """
 
     setting: Values = ()
     program: Path | None = None
     prefix: tuple[str, ...] = ()
     environment: Values = ()
+    server: Server | None = None
 
     @property
     def launcher(self) -> tuple[str, ...]:
@@ -62,7 +73,8 @@ class Arm:
     def over(self, other: Arm) -> Arm:
         """Both at once; where the two disagree, this one wins. Prefixes add up, the other's first."""
         return Arm(tuple({**dict(other.setting), **dict(self.setting)}.items()), self.program or other.program,
-                   other.prefix + self.prefix, tuple({**dict(other.environment), **dict(self.environment)}.items()))
+                   other.prefix + self.prefix, tuple({**dict(other.environment), **dict(self.environment)}.items()),
+                   self.server or other.server)
 
     def with_setting(self, name: str, value: str) -> Arm:
         """The same arm with one option more."""

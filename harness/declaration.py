@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from harness.arms import Arm, ArmError, Contest, Values, checked, parse_setting
+from harness.arms import Arm, ArmError, Contest, Server, Values, checked, parse_setting
 from harness.counters import COUNTERS, FACTS, Exact
 from harness.experiment import ROOT
 from harness.schema import DEFINED_BY, OPTIONS, HarnessError, nearest, parse_time
@@ -21,7 +21,7 @@ from harness.verdict import Thresholds
 DEFAULT: Final = ROOT / "harness" / "gate.toml"
 LIMIT_S: Final = 180.0
 _TOP: Final = ("question", "limit", "setting", "arm", "measurement")
-_ARM: Final = ("setting", "program", "prefix", "environment")
+_ARM: Final = ("setting", "program", "prefix", "environment", "server")
 _OWN: Final = ("name", "question", "effect", "tolerance", "exact", "depends", "canary", "without")
 _UNFIT_OPTIONS: Final = ("stream", "rate", "duration", "timeout", "seed")  # no lock-step, or set by the gate
 
@@ -105,8 +105,9 @@ def _read(top: Mapping[str, Any], path: Path) -> Declaration:
                        "against itself.")
     arms = _table(top, "arm")
     _known(arms, ("base", "new"), "in [arm]")
-    return Declaration(path, _text(top.get("question"), "question", "the file"), measurements,
-                       _arm(arms, "base", path), _arm(arms, "new", path), _limit(top))
+    base, new = _arm(arms, "base", path), _arm(arms, "new", path)
+    _check_servers(base, new, measurements)
+    return Declaration(path, _text(top.get("question"), "question", "the file"), measurements, base, new, _limit(top))
 
 
 def _measurement(table: Mapping[str, Any], shared: Mapping[str, Any], number: int) -> Measurement:
@@ -167,7 +168,42 @@ def _arm(arms: Mapping[str, Any], name: str, path: Path) -> Arm:
         raise ArmError(f"{where}: 'program' is {program!r}; write a path.")
     return Arm(parse_setting(_text(table.get("setting", ""), "setting", where, empty=True)),
                (path.parent / program).resolve() if program is not None else None, tuple(words),
-               tuple(environment.items()))
+               tuple(environment.items()), _server(table, where, path))
+
+
+def _server(table: Mapping[str, Any], where: str, path: Path) -> Server | None:
+    """The server of an arm; relative names are as seen from the folder of the file."""
+    if "server" not in table:
+        return None
+    words = table["server"]
+    if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
+        raise ArmError(f"{where}: 'server' is {words!r}; write its command line as a list of texts: "
+                       '["./my-server", "{port}"].')
+    if not any("{port}" in word for word in words):
+        raise ArmError(f"{where}: 'server' has no {{port}}, so it cannot be told where to listen; write for example "
+                       '["./my-server", "{port}"].')
+    return Server(tuple(words), path.parent.resolve())
+
+
+def _check_servers(base: Arm, new: Arm, measurements: Iterable[Measurement]) -> None:
+    """What can be measured, and counted, where the other end belongs to somebody else."""
+    if base.server is None and new.server is None:
+        return
+    if base.server is None or new.server is None:
+        raise ArmError(f"[arm.{'base' if base.server is None else 'new'}] has no 'server' and the other arm has one; "
+                       "name one in both, or the servers' difference is not what is measured.")
+    for one in measurements:
+        where, options = f"measurement {one.name!r}", dict(one.options)
+        if "pattern" not in options:
+            raise ArmError(f"{where}: a server of yours answers a `pattern`; it cannot tell when it has all of a "
+                           "transfer.")
+        if options.get("family") == "unix":
+            raise ArmError(f"{where}: a server of yours listens at a port, and family unix has none.")
+        if one.exact:
+            raise ArmError(f"{where}: 'exact' counts with the program's own receiver and would not see your server; "
+                           "leave it out.")
+        if {**options, **dict(base.setting), **dict(new.setting)}.get("cpus", "same") != "same":
+            raise ArmError(f"{where}: a server of yours runs on the CPU that the arms share; leave 'cpus' out.")
 
 
 def _limit(top: Mapping[str, Any]) -> float:

@@ -117,7 +117,9 @@ def prepare(declaration: Declaration, sides: Sides, toolchain: Toolchain = Toolc
                         "compare. Name an older commit; to see what this machine makes of no change, add --twins.")
     said = [*notes(base, new), *(["base and new are one and the same: every verdict but PASS is false."]
                                  if alike and spin is None else []),
-            *([f"new is slowed by {spin / 10:g} % on purpose."] if spin is not None else [])]
+            *([f"new is slowed by {spin / 10:g} % on purpose."] if spin is not None else []),
+            *(f"{name} is the server {arm.server}, started afresh for each invocation."
+              for name, arm in (("base", declaration.base), ("new", declaration.new)) if arm.server is not None)]
     return Request(declaration, base, new, random.SystemRandom().randrange(2 ** 31) if seed is None else seed, looks_,
                    spin, notes=tuple(said))
 
@@ -184,6 +186,9 @@ def _players(base: Arm, new: Arm, world: World) -> tuple[Path, Invoker, list[str
         return driver, world.invoke, []
     if all(apart.takes_turns(program) for program in {base.program or driver, driver}):
         return driver, lambda contest, seed, units: slices.invoke(driver, contest, seed, units), []
+    if base.server is not None or new.server is not None:
+        raise GateError("one of the two programs cannot take turns (`version --json` says no \"turns\"), which a "
+                        "comparison of servers needs: leave BASE out, or name a newer commit.")
     return driver, lambda contest, seed, units: apart.invoke(driver, contest, seed, units), [apart.NOTE]
 
 

@@ -44,15 +44,15 @@ def call(command: Sequence[str], limit_s: float, grace_s: float = GRACE_S,
         try:
             output, complaints = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
-            output, complaints = _end_group(process, grace_s)
+            output, complaints = end_group(process, grace_s)
             late = True
         except BaseException:
-            _end_group(process, grace_s)
+            end_group(process, grace_s)
             raise
     return Ended(process.returncode, output, complaints, time.monotonic() - began, late)
 
 
-def _end_group(process: subprocess.Popen[bytes], grace_s: float) -> tuple[bytes, bytes]:
+def end_group(process: subprocess.Popen[bytes], grace_s: float) -> tuple[bytes, bytes]:
     """Ends the program and whatever it started; returns what it wrote until then.
 
     The leader stays unreaped until the last signal is sent, so that its number cannot have become another group's.

@@ -10,13 +10,14 @@ import math
 import re
 import signal
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from harness import process
+from harness import process, serving
 from harness.arms import Arm, Contest, Invocation, command_line
 
 TAG: Final = "tinygram-slices/1"
@@ -69,24 +70,35 @@ def invoke(driver: Path, contest: Contest, seed: int, units: int | None) -> Invo
     """
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     document: dict[str, Any] | None = None
-    wall_s, at_fault = 0.0, False
+    began, at_fault = time.monotonic(), False
     try:
-        try:
-            ended = process.call(command(driver, contest, seed, units), TIMEOUT_S + MARGIN_S)
-        except OSError as error:
-            raise Invalid(f"{driver} cannot be started: {error.strerror}.") from None
-        wall_s = ended.wall_s
-        if ended.late:
-            raise Invalid(f"the invocation was not over after {ended.wall_s:.0f} s and was ended: a worker hangs."
-                          + _said(ended.complaints))
-        document = parse(ended)
-        at_fault = ended.status == _REFUSED and _about_the_machine(document)
-        turns = read(document, ended.status, contest, units)
-    except Invalid as problem:
+        with serving.serving(contest) as (ready, servers):
+            try:
+                ended = _call(command(driver, ready, seed, units), driver)
+                document = parse(ended)
+                at_fault = ended.status == _REFUSED and _about_the_machine(document)
+                turns = read(document, ended.status, ready, units)
+            except Invalid as problem:
+                raise Invalid(f"{problem}{servers.told()}") from None
+        wall_s = time.monotonic() - began
+    except (Invalid, serving.ServerError) as problem:
+        wall_s = time.monotonic() - began
         return Invocation(contest.key, METHOD, seed, started_at, wall_s, None, None, None, units, str(problem),
                           document, at_fault)
     return Invocation(contest.key, METHOD, seed, started_at, wall_s, turns.value, turns.per_work(turns.base_ns),
                       turns.per_work(turns.new_ns), turns.units, None, document, False, _counters(document))
+
+
+def _call(words: Sequence[str], driver: Path) -> process.Ended:
+    """The program, run to its end. Raises Invalid."""
+    try:
+        ended = process.call(words, TIMEOUT_S + MARGIN_S)
+    except OSError as error:
+        raise Invalid(f"{driver} cannot be started: {error.strerror}.") from None
+    if ended.late:
+        raise Invalid(f"the invocation was not over after {ended.wall_s:.0f} s and was ended: a worker hangs."
+                      + _said(ended.complaints))
+    return ended
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ TOP_LEVEL_PAPERS = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "pyproject.tom
 
 # Each module of the harness may import only the modules before it.
 HARNESS_ORDER = ("schema cliff_schema experiment plan machine process pair store summary verdict job wording "
-                 "stats arms slices apart builds counters mechanism declaration fitness looks gate history "
+                 "stats arms serving slices apart builds counters mechanism declaration fitness looks gate history "
                  "terminal junit markdown feeds outputs ledger evidence proof differences panels pattern "
                  "timeline parts load remedy observer curves chart cliff forest trend answer pairing overlay "
                  "advice report compare duel gate_command lab cli plugin peers bench").split()
