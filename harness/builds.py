@@ -7,6 +7,8 @@ whose names are all of one length: the length of a path moves the stack, and so 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -14,7 +16,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -82,8 +84,9 @@ class Forge:
     def working_tree(self, label: str) -> Build:
         """The build of the working tree as it is. Raises BuildsError."""
         folder = self.kept / "tree"
-        self._make(self.root, TREE, [f"BUILD={folder}"])
-        program = self._keep(folder / "tinygram")
+        with self._alone():
+            self._make(self.root, TREE, [f"BUILD={folder}"])
+            program = self._keep(folder / "tinygram")
         commit, dirty = (self.resolve("HEAD"), self.dirty()) if self.has_git() else (None, None)
         return _described(Build(label, None, commit, dirty, str(program), None, None, None))
 
@@ -129,6 +132,18 @@ class Forge:
 
     # -----------------------------------------------------------------------------------------------------------------
     # Building
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Waits until no other gate builds the working tree: two makes in one folder spoil each other's files."""
+        try:
+            self.kept.mkdir(parents=True, exist_ok=True)
+            lock = (self.kept / "lock").open("ab")
+        except OSError as error:
+            raise BuildsError(f"nothing can be built below {self.kept}: {error.strerror}.", Status.UNFIT) from None
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _build_commit(self, commit: str, ref: str, program: Path) -> None:
         try:
