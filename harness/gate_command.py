@@ -85,6 +85,10 @@ def _run(options: argparse.Namespace, world: World) -> int:
             outputs.write(job, folder, link)
         elif said:
             world.say(said)
+    except KeyboardInterrupt:
+        if (folder / gate.RAW).exists():
+            _say(f"{folder / gate.RAW} keeps the invocations so far; the job has no verdict: run it again.")
+        raise
     finally:
         with contextlib.suppress(OSError):
             folder.rmdir()  # only where nothing was put into it

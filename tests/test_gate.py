@@ -554,6 +554,21 @@ def test_a_whole_job_from_the_command_line(command: Callable[..., int], tmp_path
     assert 5 in [jobs.read(folder / "job.json").seed for folder in folders]
 
 
+def test_an_interrupted_job_tells_what_is_kept(command: Callable[..., int], tmp_path: Path,
+                                               capsys: pytest.CaptureFixture[str]) -> None:
+    """The invocations so far stay; the interrupt goes on to whoever handles it."""
+    def stop(number: int) -> str | None:
+        if number == 3:
+            raise KeyboardInterrupt
+        return None
+    command("--accept-counters", "--new-program", str(FAKE))
+    with pytest.raises(KeyboardInterrupt):
+        command(*twin(tmp_path), script=Script(failing={"bulk": stop}))
+    folder, = (tmp_path / "jobs").iterdir()
+    assert f"{folder / gate.RAW} keeps the invocations so far" in capsys.readouterr().err
+    assert len((folder / gate.RAW).read_text(encoding="utf-8").splitlines()) >= 3
+
+
 @pytest.mark.parametrize("words, status, said", [
     (["no-such-commit"], 2, "git knows no commit 'no-such-commit'"),
     ([], 2, "compare with what?"),

@@ -125,6 +125,16 @@ def test_an_interrupt_ends_the_servers(tmp_path: Path) -> None:
     assert len(pids) == 2 and not any(Path("/proc", str(pid)).exists() for pid in pids)
 
 
+def test_the_documented_example_is_a_declaration(tmp_path: Path) -> None:
+    """What results/README.md shows can be used as it stands."""
+    text = (Path(__file__).resolve().parent.parent / "results" / "README.md").read_text(encoding="utf-8")
+    path = tmp_path / "server-gate.toml"
+    path.write_text(text.split("```toml\n", 1)[1].split("```", 1)[0], encoding="utf-8")
+    found = declaration.load(path)
+    assert found.new.server == Server(("./new-server", "{port}"), tmp_path)
+    assert [one.name for one in found.measurements] == ["small_request"]
+
+
 def test_a_declaration_names_servers(tmp_path: Path) -> None:
     """Their folder is that of the file."""
     path = tmp_path / "gate.toml"
