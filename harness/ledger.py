@@ -282,9 +282,19 @@ def _check(made: Entry) -> None:
 _C_TOKEN: Final = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
 
+# Sources below tool/ that no job of the gate runs: other subcommands, and what a bench is measured against.
+_ASIDE: Final = ("lab/", "bench/", "help.", "options.", "cliff", "bisect.", "evidence.", "length.", "remedy.", "search.")
+
+
+def _measures(name: str) -> bool:
+    """Whether the source of that name below tool/ can run in a job."""
+    return not name.startswith(_ASIDE)
+
+
 @dataclass(slots=True)
 class Code:
-    """The digests of all that measures: the program's sources, the harness' modules up to the gate, the declaration.
+    """The digests of all that measures: the program's sources but those of subcommands that no job runs, the harness'
+    modules up to the gate, the declaration.
 
     root: the checkout. gate: the module at which the harness' part ends. Comments, docstrings and white space do not
     count, everything else does. What was read once is kept: the code of a running proof does not change.
@@ -316,7 +326,9 @@ class Code:
     def _sources(self, commit: str | None) -> list[str]:
         """The C sources of a commit; None: as they are on disk."""
         if commit is None:
-            return [path.read_text(encoding="utf-8") for path in sorted((self.root / "tool").rglob("*.[ch]"))]
+            top = self.root / "tool"
+            return [path.read_text(encoding="utf-8") for path in sorted(top.rglob("*.[ch]"))
+                    if _measures(path.relative_to(top).as_posix())]
         try:
             packed = subprocess.run(["git", "-C", str(self.root), "-c", f"safe.directory={self.root}", "archive",
                                      "--format=tar", commit, "tool"],
@@ -325,7 +337,8 @@ class Code:
             raise LedgerError(f"the sources of commit {commit} cannot be read, so its jobs cannot be told from those "
                               f"of other code: {error}.") from None
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            members = sorted((member for member in archive if member.isfile() and member.name.endswith((".c", ".h"))),
+            members = sorted((member for member in archive if member.isfile() and member.name.endswith((".c", ".h"))
+                              and _measures(member.name.removeprefix("tool/"))),
                              key=lambda member: member.name)
             return [file.read().decode("utf-8") for member in members if (file := archive.extractfile(member))]
 

@@ -219,6 +219,13 @@ def test_digest_follows_what_measures_and_nothing_else(tmp_path: Path) -> None:
     assert digest(changed=True) != first  # with that of the working tree
     (root / "tool" / "main.c").write_text("/* why */ int main(void)\n{ return 0; }\n")
     assert digest(changed=True) == first
+    for aside in ("lab/first.c", "bench/bare.c", "options.c"):  # of subcommands that no job runs
+        (root / "tool" / aside).parent.mkdir(exist_ok=True)
+        (root / "tool" / aside).write_text("int aside;\n")
+    assert digest(changed=True) == first
+    (root / "tool" / "arm.c").write_text("int arm;\n")
+    assert digest(changed=True) != first
+    (root / "tool" / "arm.c").unlink()
     (root / "harness" / "stats.py").write_text("ALPHA = 0.02\n")
     assert digest() != first
     (root / "harness" / "stats.py").write_text("ALPHA = 0.01\n")
