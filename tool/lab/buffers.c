@@ -1,8 +1,10 @@
 /* buffers.c: the send and the receive buffer, the window, and what close() does to what is in them. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -386,4 +388,216 @@ lab_write_returned(struct lab_case *lab)
             "an answer of that program can tell.");
     } else
         lab_decide(lab, LAB_HOLDS, "write() returned %zd, and the peer had accepted", written);
+}
+
+/* What SO_RCVBUF reads of an accepted socket, and after it has received 4 MiB. */
+static void
+watch_rcvbuf(struct lab_case *lab, int request, int *before, int *after)
+{
+    int ends[2];
+    static char letters[65536];
+
+    lab_connect(lab, &(struct lab_link){.rcvbuf = request}, ends);
+    *before = lab_get(lab, ends[1], SOL_SOCKET, SO_RCVBUF);
+    /* show rcvbuf-stops-autotuning */
+    for (size_t left = 4 << 20; left > 0;) {
+        ssize_t count = send(ends[0], letters, sizeof letters, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (count < 0)
+            lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS);
+        while (left > 0 && (count = recv(ends[1], letters, sizeof letters, MSG_DONTWAIT)) > 0)
+            left -= (size_t)count < left ? (size_t)count : left;
+    }
+    *after = lab_get(lab, ends[1], SOL_SOCKET, SO_RCVBUF);
+    /* shown */
+}
+
+void
+lab_rcvbuf_autotuning(struct lab_case *lab)
+{
+    int before, after, free_before, free_after;
+
+    lab_step(lab, "set SO_RCVBUF to 64 KiB before listen(), receive 4 MiB, read SO_RCVBUF again");
+    watch_rcvbuf(lab, lab->twist ? 0 : 65536, &before, &after);
+    watch_rcvbuf(lab, 0, &free_before, &free_after);
+    lab_number(lab, "at first", (uint64_t)before, "bytes");
+    lab_number(lab, "after 4 MiB", (uint64_t)after, "bytes");
+    lab_control(lab, free_after > free_before, "SO_RCVBUF not set", "it went from %d to %d bytes", free_before,
+                free_after);
+    if (before == after)
+        lab_decide(lab, LAB_HOLDS, "once set it stayed at %d bytes; untouched it went from %d to %d", after,
+                   free_before, free_after);
+    else
+        lab_decide(lab, LAB_FAILS, "it went from %d to %d bytes", before, after);
+}
+
+/* Sets an option to 1 and to INT_MAX. Stores errno values and what reads back. */
+static void
+ask_for_extremes(struct lab_case *lab, int level, int option, int codes[2], int got[2])
+{
+    static const int requests[] = {1, INT_MAX};
+
+    for (int i = 0; i < 2; i++) {
+        /* show buffers-refuse */
+        int fd = lab_socket(lab, AF_INET, SOCK_STREAM);
+        codes[i] = setsockopt(fd, level, option, &requests[i], sizeof requests[i]) == 0 ? 0 : errno;
+        got[i] = lab_get(lab, fd, level, option);
+        /* shown */
+        close(fd);
+    }
+}
+
+void
+lab_buffers_refuse(struct lab_case *lab)
+{
+    int codes[4], got[4], control_codes[2], control_got[2];
+
+    lab_step(lab, "ask for a send buffer and a receive buffer of 1 byte and of 2147483647 bytes; read them back");
+    ask_for_extremes(lab, lab->twist ? IPPROTO_TCP : SOL_SOCKET, lab->twist ? TCP_MAXSEG : SO_SNDBUF, codes, got);
+    ask_for_extremes(lab, lab->twist ? IPPROTO_TCP : SOL_SOCKET, lab->twist ? TCP_MAXSEG : SO_RCVBUF, codes + 2,
+                     got + 2);
+    ask_for_extremes(lab, IPPROTO_TCP, TCP_MAXSEG, control_codes, control_got);
+    static const char *const names[] = {"SO_SNDBUF 1", "SO_SNDBUF 2147483647", "SO_RCVBUF 1", "SO_RCVBUF 2147483647"};
+    int refused = 0;
+    for (int i = 0; i < 4; i++) {
+        refused += codes[i] != 0;
+        lab_word(lab, names[i], "%s, %d bytes read back", codes[i] == 0 ? "taken" : lab_errno(codes[i]), got[i]);
+    }
+    lab_number(lab, "net.core.wmem_max", machine_buffer_max(true), "bytes");
+    lab_number(lab, "net.core.rmem_max", machine_buffer_max(false), "bytes");
+    lab_control(lab, control_codes[0] == EINVAL && control_codes[1] == EINVAL, "TCP_MAXSEG", "%s and %s",
+                lab_errno(control_codes[0]), lab_errno(control_codes[1]));
+    if (refused == 4)
+        lab_decide(lab, LAB_HOLDS, "all 4 requests were refused");
+    else {
+        lab_decide(lab, LAB_FAILS, "SO_SNDBUF became %d and %d bytes, SO_RCVBUF %d and %d, without an error", got[0],
+                   got[1], got[2], got[3]);
+        lab_why(
+            lab,
+            "A request is never refused: below the floor it is raised, above net.core.wmem_max or rmem_max it is "
+            "cut and then doubled like any other (socket(7)). Only getsockopt() tells what was granted; SO_SNDBUFFORCE "
+            "and SO_RCVBUFFORCE pass the limit, with a privilege.");
+    }
+}
+
+/* How often a sender of `total` bytes finds its send buffer full. At each stop the reader takes everything. */
+static uint64_t
+stops_of_sender(struct lab_case *lab, int sndbuf, size_t total)
+{
+    static char letters[16384];
+    int ends[2];
+    uint64_t stops = 0;
+
+    lab_connect(lab, &(struct lab_link){.mss = 1460, .sndbuf = sndbuf, .rcvbuf = 8192}, ends);
+    /* show bigger-is-better */
+    for (size_t sent = 0, arrived = 0; sent < total;) {
+        size_t left = total - sent < sizeof letters ? total - sent : sizeof letters;
+        ssize_t count = send(ends[0], letters, left, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (count > 0) {
+            sent += (size_t)count;
+            continue;
+        }
+        stops++; /* a blocking write would sleep here until the reader has read */
+        while (arrived < sent) {
+            lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS);
+            count = recv(ends[1], letters, sizeof letters, MSG_DONTWAIT);
+            arrived += count > 0 ? (size_t)count : 0;
+        }
+    }
+    /* shown */
+    close(ends[0]);
+    close(ends[1]);
+    return stops;
+}
+
+#define SIZES 5
+
+void
+lab_bigger_buffer(struct lab_case *lab)
+{
+    uint64_t largest = machine_buffer_max(true), stops[SIZES];
+
+    if (largest == MISSING || largest < 65536 || largest > 8 << 20)
+        lab_give_up(lab, "net.core.wmem_max is not between 64 KiB and 8 MiB, for which this observation is made");
+    size_t total = 4 * largest;
+    lab_step(lab, "send %zu bytes; whenever the send buffer is full the reader takes everything; count how often",
+             total);
+    lab_step(lab, "SO_SNDBUF is doubled four times, from a %s of net.core.wmem_max",
+             lab->twist ? "sixteenth" : "quarter");
+    int gains = 0;
+    for (int i = 0; i < SIZES; i++) {
+        uint64_t request = lab->twist ? largest >> (SIZES - 1 - i) : largest / 4 << i;
+        char name[32];
+        stops[i] = stops_of_sender(lab, (int)request, total);
+        snprintf(name, sizeof name, "SO_SNDBUF %llu", (unsigned long long)request);
+        lab_number(lab, name, stops[i], "stops");
+        gains += i > 0 && stops[i] * 10 <= stops[i - 1] * 9;
+    }
+    uint64_t half = stops_of_sender(lab, (int)largest / 8, total);
+    uint64_t whole = stops_of_sender(lab, (int)largest / 4, total);
+    lab_control(lab, whole * 10 <= half * 9, "both requests below the limit",
+                "twice the buffer: %llu stops became %llu", (unsigned long long)half, (unsigned long long)whole);
+    if (gains == SIZES - 1)
+        lab_decide(lab, LAB_HOLDS, "each doubling had fewer stops, from %llu to %llu", (unsigned long long)stops[0],
+                   (unsigned long long)stops[SIZES - 1]);
+    else {
+        lab_decide(lab, LAB_FAILS, "only %d of %d doublings had fewer stops: %llu, %llu, %llu, %llu, %llu", gains,
+                   SIZES - 1, (unsigned long long)stops[0], (unsigned long long)stops[1], (unsigned long long)stops[2],
+                   (unsigned long long)stops[3], (unsigned long long)stops[4]);
+        lab_why(
+            lab,
+            "Above net.core.wmem_max the request is cut in silence, and no larger one changes anything. Below it a "
+            "larger buffer saves stops, but not evenly in every measure: goodput has cliffs (`tinygram cliff`), and "
+            "what waits in a larger buffer is older when it arrives (experiment queue).");
+    }
+}
+
+/* A receiver whose program sleeps while the sender writes all that the kernel takes, and then reads. Stores the window
+ * before, when all is full, and after the reading. */
+static void
+windows_of_reader(struct lab_case *lab, bool reads, uint64_t windows[3])
+{
+    int ends[2];
+
+    lab_connect(lab, &(struct lab_link){.mss = 1460, .rcvbuf = 20000}, ends);
+    windows[0] = lab_info(ends[0], "snd_wnd");
+    /* show zero-window */
+    size_t taken = 0;
+    for (int i = 0; reads && i < 20; i++) { /* the other case: a reader that reads */
+        lab_send(lab, ends[0], 5000, 0);
+        lab_receive(lab, ends[1], 5000);
+    }
+    if (!reads)
+        taken = lab_fill(lab, ends[0]);
+    windows[1] = lab_info(ends[0], "snd_wnd"); /* what the sender was told last */
+    lab_moment(lab, "%s: the window is %llu", reads ? "a reader that reads" : "all is full",
+               (unsigned long long)windows[1]);
+    lab_receive(lab, ends[1], taken); /* the first read draws a window update; the rest leaves the sender */
+    LAB_WAIT(reads || lab_info(ends[0], "snd_wnd") > 0, LAB_SOON_NS);
+    windows[2] = lab_info(ends[0], "snd_wnd");
+    /* shown */
+    lab_moment(lab, "%zu bytes were read: the window is %llu", taken, (unsigned long long)windows[2]);
+}
+
+void
+lab_zero_window(struct lab_case *lab)
+{
+    uint64_t windows[3], control[3];
+
+    lab_step(lab, "write to a reader that sleeps until nothing more is taken; ask for the window that the sender sees");
+    lab_step(lab, "read everything; ask again");
+    windows_of_reader(lab, lab->twist, windows);
+    windows_of_reader(lab, true, control);
+    if (windows[1] == MISSING)
+        lab_give_up(lab, "this kernel does not tell the peer's window");
+    lab_number(lab, "window at first", windows[0], "bytes");
+    lab_number(lab, "window when all is full", windows[1], "bytes");
+    lab_number(lab, "window after the reading", windows[2], "bytes");
+    lab_control(lab, control[1] > 1448, "a reader that reads", "a window of %llu bytes",
+                (unsigned long long)control[1]);
+    if (windows[1] == 0 && windows[2] > 0)
+        lab_decide(lab, LAB_HOLDS, "the window went from %llu to 0, and to %llu after the reading",
+                   (unsigned long long)windows[0], (unsigned long long)windows[2]);
+    else
+        lab_decide(lab, LAB_FAILS, "the window went from %llu to %llu, and to %llu after the reading",
+                   (unsigned long long)windows[0], (unsigned long long)windows[1], (unsigned long long)windows[2]);
 }

@@ -23,6 +23,10 @@ LAB_ENTRY(ten_letters, "ten-letters", LAB_NAGLE,
 LAB_ENTRY(nodelay_segments, "nodelay-costs-no-segments", LAB_NAGLE,
     "For large files TCP_NODELAY should be on: it costs no more segments.",
     "often told; RFC 896", "every write is a full segment", .needs = LAB_FILTER, .repeats = 5)
+LAB_ENTRY(nodelay_files, "nodelay-speeds-files", LAB_NAGLE,
+    "For a large file TCP_NODELAY brings speed.",
+    "often told; RFC 896", "blocks of two small writes, each answered before the next", .repeats = 5,
+    .flags = LAB_WAITS)
 LAB_ENTRY(nodelay_one_segment, "nodelay-write-is-segment", LAB_NAGLE,
     "With TCP_NODELAY every write is a segment.",
     "often told; tcp(7)", "no more writes than the initial window of 10 segments", .needs = LAB_FILTER, .repeats = 5)
@@ -48,6 +52,14 @@ LAB_ENTRY(nodelay_delayed_acks, "nodelay-ends-delayed-acks", LAB_NAGLE,
 LAB_ENTRY(quickack_once, "quickack-once", LAB_NAGLE,
     "TCP_QUICKACK switches delayed acknowledgements off.",
     "often told; tcp(7), TCP_QUICKACK", "it is set again before each exchange", .repeats = 5, .flags = LAB_WAITS)
+LAB_ENTRY(autocorking, "autocorking", LAB_NAGLE,
+    "With TCP_NODELAY a small write leaves TCP at once.",
+    "often told; networking/ip-sysctl (tcp_autocorking)", "tcp_autocorking is 0", .needs = LAB_NAMESPACE,
+    .repeats = 5)
+LAB_ENTRY(odd_segments, "odd-segments", LAB_NAGLE,
+    "A short tail waits behind an odd number of full segments, and not behind an even one.",
+    "often told; RFC 896; RFC 1122, 4.2.3.2", "a small segment in front of them is unacknowledged",
+    .needs = LAB_FILTER, .repeats = 5)
 
 /* Buffers */
 LAB_ENTRY(sndbuf_exact, "sndbuf-exact", LAB_BUFFERS,
@@ -56,15 +68,27 @@ LAB_ENTRY(sndbuf_exact, "sndbuf-exact", LAB_BUFFERS,
 LAB_ENTRY(rcvbuf_exact, "rcvbuf-exact", LAB_BUFFERS,
     "SO_RCVBUF reads back as it was set.",
     "POSIX, getsockopt(); socket(7), SO_RCVBUF", "SO_RCVLOWAT in place of SO_RCVBUF", .repeats = 1)
+LAB_ENTRY(buffers_refuse, "buffers-refuse", LAB_BUFFERS,
+    "A send or receive buffer that is too small or too large is refused.",
+    "POSIX, setsockopt(); socket(7), SO_SNDBUF and SO_RCVBUF", "TCP_MAXSEG in place of the buffers", .repeats = 1)
+LAB_ENTRY(bigger_buffer, "bigger-is-better", LAB_BUFFERS,
+    "A bigger send buffer is always gradually better.",
+    "often told; socket(7), SO_SNDBUF", "only requests up to net.core.wmem_max", .repeats = 5)
 LAB_ENTRY(sndbuf_autotuning, "sndbuf-stops-autotuning", LAB_BUFFERS,
     "Setting SO_SNDBUF turns the autotuning of the send buffer off.",
     "tcp(7), tcp_wmem", "SO_SNDBUF is not set", .repeats = 5)
+LAB_ENTRY(rcvbuf_autotuning, "rcvbuf-stops-autotuning", LAB_BUFFERS,
+    "Setting SO_RCVBUF turns the autotuning of the receive buffer off.",
+    "tcp(7), tcp_moderate_rcvbuf and tcp_rmem", "SO_RCVBUF is not set", .repeats = 5)
 LAB_ENTRY(own_buffers, "own-buffers", LAB_BUFFERS,
     "Each TCP socket has a send buffer and a receive buffer of its own.",
     "textbooks on the sockets API; RFC 9293, 3.10.4", "the second socket is a dup() of the first", .repeats = 5)
 LAB_ENTRY(window, "window", LAB_BUFFERS,
     "The peer's window never lets more bytes travel than its receive buffer takes.",
     "RFC 9293, 3.8.6; textbooks on flow control", "datagrams in place of a stream", .repeats = 5, .flags = LAB_WAITS)
+LAB_ENTRY(zero_window, "zero-window", LAB_BUFFERS,
+    "A receiver that is full announces a window of zero, and opens it when its program reads.",
+    "RFC 9293, 3.8.6; RFC 1122, 4.2.2.17", "a reader that reads", .repeats = 5, .flags = LAB_WAITS)
 LAB_ENTRY(close_delivers, "close-delivers", LAB_BUFFERS,
     "close() still delivers what is in the send buffer.",
     "RFC 9293, 3.6; close(2)", "SO_LINGER with a time of 0", .repeats = 5, .flags = LAB_WAITS)
@@ -124,6 +148,9 @@ LAB_ENTRY(waitall, "waitall-fills", LAB_FLAGS,
 LAB_ENTRY(dontwait, "dontwait", LAB_FLAGS,
     "MSG_DONTWAIT makes one call return at once.",
     "recv(2)", "a byte is there", .repeats = 5)
+LAB_ENTRY(msg_dontroute, "msg-dontroute", LAB_FLAGS,
+    "MSG_DONTROUTE lets one call go without a gateway, and leaves the socket as it is.",
+    "POSIX, sendto(); send(2), MSG_DONTROUTE", "without MSG_DONTROUTE", .needs = LAB_NAMESPACE, .repeats = 5)
 LAB_ENTRY(oob_channel, "oob-second-channel", LAB_FLAGS,
     "Urgent data are a second channel, and no urgent byte is lost.",
     "often told; RFC 6093; RFC 9293, 3.8.5", "each urgent byte is read before the next is sent", .repeats = 5,
@@ -196,6 +223,10 @@ LAB_ENTRY(udp_cuts, "udp-cuts", LAB_UDP,
 LAB_ENTRY(udp_drops, "udp-drops-none", LAB_UDP,
     "Over loopback no datagram is lost.",
     "often told; udp(7)", "each is read before the next is sent", .repeats = 5)
+LAB_ENTRY(slow_reader, "slow-reader", LAB_UDP,
+    "A slow reader gets everything that a fast sender sent.",
+    "RFC 768; RFC 9293, 3.8.6; textbooks on transport", "the sender waits for the reader after each message",
+    .repeats = 5, .flags = LAB_WAITS)
 LAB_ENTRY(udp_refused, "udp-connected-refused", LAB_UDP,
     "A connected UDP socket is told when nobody has the port (ECONNREFUSED).",
     "RFC 1122, 4.1.3.3; udp(7)", "the socket is not connected", .repeats = 5, .flags = LAB_WAITS)
@@ -229,7 +260,7 @@ LAB_ENTRY(initial_window, "initial-window", LAB_NUMBERS,
     "A fresh connection sends ten segments before the first acknowledgement.",
     "RFC 6928", "the peer's receive buffer is small", .needs = LAB_FILTER, .repeats = 5)
 LAB_ENTRY(time_wait_length, "time-wait-fin-timeout", LAB_NUMBERS,
-    "TIME_WAIT lasts tcp_fin_timeout.",
+    "TIME_WAIT lasts tcp_fin_timeout, or 2 MSL: four minutes.",
     "often told; RFC 9293, 3.4.2; tcp(7), tcp_fin_timeout", "the peer does not close", .needs = LAB_NAMESPACE,
     .repeats = 5, .flags = LAB_WAITS | LAB_THOROUGH)
 LAB_ENTRY(mtu_write, "mtu-write-one-segment", LAB_NUMBERS,
@@ -261,6 +292,10 @@ LAB_ENTRY(getaddrinfo, "getaddrinfo-one-address", LAB_NAMES,
 LAB_ENTRY(first_address, "first-address", LAB_NAMES,
     "A client may take the first address of a name and leave the others.",
     "often told; RFC 6724; RFC 8305", "the server listens at every address", .needs = LAB_INET6, .repeats = 5)
+LAB_ENTRY(address_kept, "address-kept", LAB_NAMES,
+    "A name may be resolved once, and its address kept.",
+    "often told; RFC 1035, 3.2.1; textbooks on names", "the server has not moved",
+    .needs = LAB_ROOT | LAB_NAMESPACE, .repeats = 5)
 LAB_ENTRY(gethostbyname, "gethostbyname-is-yours", LAB_NAMES,
     "What gethostbyname() returned stays as it is.",
     "textbooks on names; gethostbyname(3)", "getaddrinfo() in place of gethostbyname()", .repeats = 1)
@@ -292,6 +327,13 @@ LAB_ENTRY(tos, "tos-as-set", LAB_OPTIONS,
 LAB_ENTRY(broadcast, "broadcast", LAB_OPTIONS,
     "A datagram to a broadcast address needs SO_BROADCAST.",
     "socket(7), SO_BROADCAST; textbooks on datagrams", "SO_BROADCAST is set", .repeats = 1)
+LAB_ENTRY(so_dontroute, "so-dontroute", LAB_OPTIONS,
+    "With SO_DONTROUTE only hosts of the same network are reached, none by a gateway.",
+    "POSIX, SO_DONTROUTE; socket(7)", "SO_DONTROUTE is off", .needs = LAB_NAMESPACE, .repeats = 5)
+LAB_ENTRY(multicast_if, "multicast-if", LAB_OPTIONS,
+    "IP_MULTICAST_IF names the interface by which a datagram to a group leaves.",
+    "RFC 1112, 7.1; ip(7), IP_MULTICAST_IF", "IP_MULTICAST_IF is not set", .needs = LAB_NAMESPACE, .repeats = 5,
+    .flags = LAB_WAITS)
 LAB_ENTRY(multicast_loop, "multicast-loop", LAB_OPTIONS,
     "IP_MULTICAST_LOOP decides whether a sender hears its own datagrams.",
     "ip(7), IP_MULTICAST_LOOP; textbooks on multicast", "it is on both times",
@@ -300,6 +342,9 @@ LAB_ENTRY(keepalive_idle, "keepalive-idle", LAB_OPTIONS,
     "Keepalive is off by default, and its first probe comes after two hours at least.",
     "RFC 1122, 4.2.3.6; tcp(7), tcp_keepalive_time", "a network namespace where tcp_keepalive_time is 60",
     .twist_needs = LAB_NAMESPACE, .repeats = 1)
+LAB_ENTRY(keepalive_name, "keepalive-name", LAB_OPTIONS,
+    "Every system calls keepalive's idle time TCP_KEEPALIVE.",
+    "often told; tcp(7), TCP_KEEPIDLE", "the name TCP_KEEPIDLE in place of TCP_KEEPALIVE", .repeats = 1)
 LAB_ENTRY(two_listen, "reuseaddr-two-listen", LAB_OPTIONS,
     "SO_REUSEADDR lets two servers listen at one port.",
     "often told; socket(7)", "SO_REUSEPORT in place of SO_REUSEADDR", .repeats = 1)
@@ -320,6 +365,9 @@ LAB_ENTRY(waitpid, "waitpid-nohang", LAB_SERVERS,
 LAB_ENTRY(fork_memory, "fork-memory", LAB_SERVERS,
     "After fork() parent and child share no memory.",
     "POSIX, fork()", "memory of mmap() with MAP_SHARED", .repeats = 5)
+LAB_ENTRY(fork_shares, "fork-shares-nothing", LAB_SERVERS,
+    "After fork() parent and child share nothing.",
+    "often told; POSIX, fork()", "the child opens the file itself", .repeats = 5)
 LAB_ENTRY(close_parent, "close-in-parent", LAB_SERVERS,
     "close() in the parent ends the connection.",
     "often told; POSIX, close(); textbooks on servers", "shutdown() before close()", .repeats = 5)

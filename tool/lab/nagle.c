@@ -6,10 +6,12 @@
 #define _GNU_SOURCE
 #include <netinet/in.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <linux/tcp.h>
 
 #include "lab/kit.h"
+#include "lab/network.h"
 #include "lab/topics.h"
 
 /* MSS of the entries that count segments: an Ethernet's. */
@@ -124,15 +126,16 @@ lab_nagle_timer(struct lab_case *lab)
 
 #define LETTERS 10
 
-/* Segments that ten letters take, typed at once or each after the one before was acknowledged. */
+/* Segments that ten letters take, typed at once or each after the one before was acknowledged; and those that come
+ * back meanwhile, acknowledgements alone. */
 static uint64_t
-segments_of_letters(struct lab_case *lab, bool nodelay, bool paced)
+segments_of_letters(struct lab_case *lab, bool nodelay, bool paced, uint64_t *back)
 {
     int ends[2];
 
     lab_connect(lab, &(struct lab_link){.mss = MSS}, ends);
     lab_set(lab, ends[0], IPPROTO_TCP, TCP_NODELAY, nodelay);
-    uint64_t since_ns = clock_now_ns();
+    uint64_t since_ns = clock_now_ns(), before = lab_info(ends[1], "segs_out");
     /* show ten-letters */
     if (!paced)
         lab_deafen(lab, ends[0]); /* a slow acknowledger: none comes while we type */
@@ -147,7 +150,9 @@ segments_of_letters(struct lab_case *lab, bool nodelay, bool paced)
     }
     lab_receive(lab, ends[1], LETTERS);
     uint64_t segments = lab_segments(ends[0]);
+    uint64_t after = lab_info(ends[1], "segs_out");
     /* shown */
+    *back = before == MISSING || after == MISSING ? MISSING : after - before;
     return segments;
 }
 
@@ -156,11 +161,15 @@ lab_ten_letters(struct lab_case *lab)
 {
     lab_step(lab, "type ten letters while no acknowledgement comes, with Nagle's algorithm and without");
     lab_step(lab, "type ten letters, each when the one before is acknowledged");
-    uint64_t slow = segments_of_letters(lab, lab->twist, false);
-    uint64_t fast = segments_of_letters(lab, lab->twist, true);
-    uint64_t control = segments_of_letters(lab, true, false);
+    uint64_t slow_back, fast_back, control_back;
+    uint64_t slow = segments_of_letters(lab, lab->twist, false, &slow_back);
+    uint64_t fast = segments_of_letters(lab, lab->twist, true, &fast_back);
+    uint64_t control = segments_of_letters(lab, true, false, &control_back);
     lab_number(lab, "slow acknowledger", slow, "segments");
     lab_number(lab, "fast acknowledger", fast, "segments");
+    lab_number(lab, "slow acknowledger, the other way", slow_back, "segments");
+    lab_number(lab, "fast acknowledger, the other way", fast_back, "segments");
+    lab_number(lab, "without Nagle's algorithm, the other way", control_back, "segments");
     lab_control(lab, control == LETTERS, "TCP_NODELAY on, slow acknowledger", "%llu segments",
                 (unsigned long long)control);
     if (slow < LETTERS && fast < LETTERS)
@@ -531,5 +540,183 @@ lab_quickack_once(struct lab_case *lab)
             lab,
             "TCP_QUICKACK is no state that lasts (tcp(7)): the first answer puts the socket back into the mode that "
             "delays. It must be set again after each read.");
+    }
+}
+
+/* Bytes of a small write that do not leave although TCP_NODELAY is on, while packets wait in the device's queue. */
+static int
+held_in_front_of_queue(struct lab_case *lab, const char *autocorking, uint64_t *counted)
+{
+    int ends[2];
+
+    lab_namespace(lab);
+    lab_sysctl(lab, "/proc/sys/net/ipv4/tcp_autocorking", autocorking);
+    lab_connect(lab, &(struct lab_link){.mss = MSS}, ends);
+    lab_slow_link(lab, 1000);
+    uint64_t since_ns = clock_now_ns(), before = lab_counter("TcpExt", "TCPAutoCorking");
+    size_t full = (size_t)lab_info(ends[0], "snd_mss");
+    /* show autocorking */
+    lab_set(lab, ends[0], IPPROTO_TCP, TCP_NODELAY, 1);
+    lab_send(lab, ends[0], full, 0); /* the link takes one packet at once */
+    lab_send(lab, ends[0], full, 0); /* this one waits in the queue of the device */
+    lab_send(lab, ends[0], 100, 0);
+    int held = lab_unsent(lab, ends[0]);
+    /* shown */
+    *counted = lab_counter("TcpExt", "TCPAutoCorking") - before;
+    lab_undisturbed(lab, since_ns, 500);
+    return held;
+}
+
+void
+lab_autocorking(struct lab_case *lab)
+{
+    uint64_t counted, control_counted;
+
+    lab_step(lab, "in a network namespace of its own make loopback slow, so that packets wait in the device's queue");
+    lab_step(lab, "with TCP_NODELAY write two full segments and 100 bytes; ask how many were not sent");
+    int held = held_in_front_of_queue(lab, lab->twist ? "0" : "1", &counted);
+    int control = held_in_front_of_queue(lab, "0", &control_counted);
+    lab_number(lab, "held", (uint64_t)held, "bytes");
+    lab_number(lab, "TCPAutoCorking counted", counted, "");
+    lab_control(lab, control == 0 && control_counted == 0, "tcp_autocorking 0", "%d bytes held", control);
+    if (held == 100) {
+        lab_decide(lab, LAB_FAILS, "100 bytes were held in spite of TCP_NODELAY, and TCPAutoCorking counted %llu",
+                   (unsigned long long)counted);
+        lab_why(lab,
+                "Autocorking: while a packet of the same socket waits in the queue of the device, the kernel keeps a "
+                "small write back, whatever TCP_NODELAY says, so that more may join it; it leaves when the packet "
+                "leaves. Nothing is lost by it, since the small one would only have stood behind in the queue.");
+    } else
+        lab_decide(lab, LAB_HOLDS, "%d bytes were held", held);
+}
+
+/* A file of 2 MiB in writes of `piece` bytes, read meanwhile; or, with `asked`, in blocks of two small writes
+ * that each wait for an answer. Returns the time; stores the data segments. */
+static uint64_t
+carry_file(struct lab_case *lab, bool nodelay, size_t piece, bool asked, uint64_t *segments)
+{
+    static char letters[65536];
+    const size_t total = asked ? 5000 : 2 << 20;
+    int ends[2];
+
+    lab_connect(lab, &(struct lab_link){.mss = MSS}, ends);
+    lab_set(lab, ends[0], IPPROTO_TCP, TCP_NODELAY, nodelay);
+    uint64_t since_ns = clock_now_ns();
+    /* show nodelay-speeds-files */
+    for (size_t sent = 0, arrived = 0; arrived < total;) {
+        size_t left = total - sent < piece ? total - sent : piece;
+        ssize_t count = left > 0 ? send(ends[0], letters, left, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+        sent += count > 0 ? (size_t)count : 0;
+        if (asked && sent % 1000 != 0) /* a block is two writes of 500 bytes, and is answered */
+            continue;
+        if (asked) {
+            lab_receive(lab, ends[1], 1000);
+            lab_send(lab, ends[1], 1, 0);
+            lab_receive(lab, ends[0], 1);
+            arrived = sent;
+            continue;
+        }
+        while ((count = recv(ends[1], letters, sizeof letters, MSG_DONTWAIT)) > 0)
+            arrived += (size_t)count;
+        if (left == 0)
+            lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS);
+    }
+    /* shown */
+    uint64_t took_ns = clock_now_ns() - since_ns;
+    *segments = lab_segments(ends[0]);
+    return took_ns;
+}
+
+/* The best of three times with Nagle's algorithm and of three without, taken in turns. */
+static void
+race(struct lab_case *lab, size_t piece, bool asked, uint64_t best_ns[2], uint64_t segments[2])
+{
+    best_ns[0] = best_ns[1] = MISSING;
+    for (int round = 0; round < 3; round++)
+        for (int nodelay = 0; nodelay < 2; nodelay++) {
+            uint64_t took_ns = carry_file(lab, nodelay, piece, asked, &segments[nodelay]);
+            best_ns[nodelay] = took_ns < best_ns[nodelay] ? took_ns : best_ns[nodelay];
+        }
+}
+
+void
+lab_nodelay_files(struct lab_case *lab)
+{
+    uint64_t large_ns[2], asked_ns[2], large[2], asked[2];
+
+    lab_step(lab, "carry 2 MiB in writes of 64 KiB, three times with Nagle's algorithm and three times without, in "
+                  "turns; the best times count");
+    race(lab, lab->twist ? 500 : 65536, lab->twist, large_ns, large);
+    race(lab, 500, true, asked_ns, asked);
+    lab_number(lab, "with Nagle's algorithm", large[0], "segments");
+    lab_number(lab, "with TCP_NODELAY", large[1], "segments");
+    lab_number(lab, "with Nagle's algorithm, best", large_ns[0] / NS_PER_US, "us");
+    lab_number(lab, "with TCP_NODELAY, best", large_ns[1] / NS_PER_US, "us");
+    lab_control(lab, asked_ns[0] > 3 * asked_ns[1], "blocks of two small writes, each answered before the next",
+                "%llu us with Nagle, %llu us without", (unsigned long long)(asked_ns[0] / NS_PER_US),
+                (unsigned long long)(asked_ns[1] / NS_PER_US));
+    if (large_ns[0] > 3 * large_ns[1])
+        lab_decide(lab, LAB_HOLDS, "with TCP_NODELAY it was more than three times as fast");
+    else {
+        lab_decide(lab, LAB_FAILS,
+                   "with Nagle's algorithm %llu segments and %llu us, with TCP_NODELAY %llu and %llu us",
+                   (unsigned long long)large[0], (unsigned long long)(large_ns[0] / NS_PER_US),
+                   (unsigned long long)large[1], (unsigned long long)(large_ns[1] / NS_PER_US));
+        lab_why(lab,
+                "In a large file nobody waits for a short segment: the next write fills it, and what Nagle's algorithm "
+                "waits for, the acknowledgements, come all the time. TCP_NODELAY brings speed where each block waits "
+                "for an answer, as in the control.");
+    }
+}
+
+/* Bytes of a short tail that are held behind `full` segments in the same write; `before`: a small segment in front. */
+static int
+held_tail(struct lab_case *lab, size_t full, bool before)
+{
+    int ends[2];
+
+    lab_connect(lab, &(struct lab_link){.mss = MSS}, ends);
+    size_t segment = (size_t)lab_info(ends[0], "snd_mss");
+    uint64_t since_ns = clock_now_ns();
+    /* show odd-segments */
+    lab_deafen(lab, ends[0]); /* no acknowledgement reaches the sender */
+    if (before)
+        lab_send(lab, ends[0], 100, 0);
+    lab_send(lab, ends[0], full * segment + 100, 0); /* one write: full segments and a short tail */
+    int held = lab_unsent(lab, ends[0]);
+    /* shown */
+    lab_undisturbed(lab, since_ns, 100);
+    close(ends[0]);
+    close(ends[1]);
+    return held;
+}
+
+void
+lab_odd_segments(struct lab_case *lab)
+{
+    int odd = 0, even = 0;
+
+    lab_step(lab,
+             "withhold every acknowledgement; write n full segments and a tail of 100 bytes at once, n from 1 to 6");
+    for (size_t full = 1; full <= 6; full++) {
+        int held = held_tail(lab, full, lab->twist);
+        *(full % 2 == 1 ? &odd : &even) += held == 100;
+    }
+    int control = held_tail(lab, 1, true);
+    lab_number(lab, "tails held behind 1, 3, 5 segments", (uint64_t)odd, "of 3");
+    lab_number(lab, "tails held behind 2, 4, 6 segments", (uint64_t)even, "of 3");
+    lab_control(lab, control == 100, "a small segment in front that nobody acknowledges", "%d bytes held", control);
+    if (odd == 3 && even == 0)
+        lab_decide(lab, LAB_HOLDS, "the tail was held behind 1, 3 and 5 full segments, and not behind 2, 4 and 6");
+    else if (odd + even == 0) {
+        lab_decide(lab, LAB_FAILS, "the tail left at once behind 1 to 6 full segments");
+        lab_why(lab,
+                "The classic rule holds the tail while anything is unacknowledged; after an odd number of full "
+                "segments the receiver, which acknowledges every second one, leaves the last to its delayed ACK. Linux "
+                "holds a tail only behind another small segment (Minshall), so that odd and even do not matter.");
+    } else {
+        lab_condition(lab, "a small segment in front is unacknowledged");
+        lab_decide(lab, LAB_ONLY_IF, "the tail was held in %d of 3 odd and in %d of 3 even cases", odd, even);
+        lab_why(lab, "What holds the tail is the small segment in front of it, whatever the number of full ones.");
     }
 }

@@ -2,10 +2,13 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -147,5 +150,95 @@ lab_first_address(struct lab_case *lab)
             "A name stands for several addresses, and a server need not listen at each: ::1 often comes first where the "
             "server knows only 127.0.0.1. For the same reason an address that is resolved once and kept goes out of "
             "date when the server moves.");
+    }
+}
+
+#define HOST "server.lab.invalid" /* RFC 6761: no name server has it */
+
+/* A table of hosts of the attempt's own in place of /etc/hosts. */
+static void
+own_hosts(struct lab_case *lab)
+{
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("lab", "/tmp", "tmpfs", 0, NULL) != 0)
+        lab_give_up_system(lab, errno, "no mount namespace could be made (be root)");
+    close(open("/tmp/hosts", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    if (mount("/tmp/hosts", "/etc/hosts", NULL, MS_BIND, NULL) != 0)
+        lab_give_up_system(lab, errno, "the table of hosts could not be replaced (be root)");
+}
+
+/* Writes the one line of the table of hosts. */
+static void
+name_is_at(struct lab_case *lab, const char *address)
+{
+    FILE *file = fopen("/tmp/hosts", "we");
+    if (file == NULL || fprintf(file, "%s %s\n", address, HOST) < 0 || fclose(file) != 0)
+        lab_give_up(lab, "the table of hosts could not be written");
+}
+
+/* A server listens at `address`. Returns its port, `port` unless that is 0. */
+static uint16_t
+serve_at(struct lab_case *lab, const char *address, uint16_t port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
+    socklen_t len = sizeof at;
+    int fd = lab_socket(lab, AF_INET, SOCK_STREAM);
+
+    inet_pton(AF_INET, address, &at.sin_addr);
+    lab_set(lab, fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (bind(fd, (const struct sockaddr *)&at, sizeof at) != 0 || listen(fd, 4) != 0 ||
+        getsockname(fd, (struct sockaddr *)&at, &len) != 0)
+        lab_give_up_system(lab, errno, "the server cannot listen");
+    return ntohs(at.sin_port);
+}
+
+static struct addrinfo *
+resolve(struct lab_case *lab, const char *port)
+{
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
+    int code = getaddrinfo(HOST, port, &hints, &found);
+    if (code != 0)
+        lab_give_up(lab, "getaddrinfo() does not ask the table of hosts: %s", gai_strerror(code));
+    return found;
+}
+
+static int
+connect_to(struct lab_case *lab, const struct addrinfo *at)
+{
+    int fd = lab_socket(lab, AF_INET, SOCK_STREAM);
+    int code = connect(fd, at->ai_addr, at->ai_addrlen) == 0 ? 0 : errno;
+    close(fd);
+    return code;
+}
+
+void
+lab_address_kept(struct lab_case *lab)
+{
+    char port[8];
+
+    lab_step(lab, "in namespaces of its own let a name stand for 127.0.0.1 and resolve it; then let the server move to "
+                  "127.0.0.2, and the name with it");
+    own_hosts(lab);
+    name_is_at(lab, "127.0.0.1");
+    /* the server is at 127.0.0.2 from now on; in the twist it has not moved */
+    snprintf(port, sizeof port, "%u", serve_at(lab, lab->twist ? "127.0.0.1" : "127.0.0.2", 0));
+    /* show address-kept */
+    struct addrinfo *kept = resolve(lab, port);
+    name_is_at(lab, lab->twist ? "127.0.0.1" : "127.0.0.2");
+    int code = connect_to(lab, kept);
+    int control = connect_to(lab, resolve(lab, port));
+    /* shown */
+    lab_word(lab, "the address that was kept", "%s", code == 0 ? "connected" : lab_errno(code));
+    lab_word(lab, "the name resolved again", "%s", control == 0 ? "connected" : lab_errno(control));
+    lab_control(lab, control == 0, "the name is resolved again", "%s", control == 0 ? "connected" : lab_errno(control));
+    if (code == 0)
+        lab_decide(lab, LAB_HOLDS, "the address that was kept connected");
+    else {
+        lab_decide(lab, LAB_FAILS, "the address that was kept gave %s; resolved again, the name led to the server",
+                   lab_errno(code));
+        lab_why(lab,
+                "An address is what a name stood for at one moment, and getaddrinfo() does not even say for how long. "
+                "A program that runs for long resolves before each connect(), which also lets it take another "
+                "address when one has failed.");
     }
 }

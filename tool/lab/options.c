@@ -12,9 +12,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <linux/if_tun.h>
-
 #include "lab/kit.h"
+#include "lab/network.h"
 #include "lab/topics.h"
 
 /* Sets an option. Returns an errno value. */
@@ -179,31 +178,6 @@ lab_keepalive_idle(struct lab_case *lab)
         lab_decide(lab, LAB_FAILS, "SO_KEEPALIVE reads %d, TCP_KEEPIDLE %d s", on, idle_s);
 }
 
-/* Makes an interface that is not loopback, with the address 192.0.2.1: a tunnel whose other end is our own descriptor.
- * What goes into it is read by nobody. Returns its index. */
-static int
-make_tunnel(struct lab_case *lab)
-{
-    struct ifreq tunnel = {.ifr_name = "lab0", .ifr_flags = IFF_TUN | IFF_NO_PI};
-    struct ifreq request = {.ifr_name = "lab0"};
-    struct sockaddr_in *in = (struct sockaddr_in *)(void *)&request.ifr_addr;
-    int end = open("/dev/net/tun", O_RDWR | O_CLOEXEC); /* stays open for as long as the interface is needed */
-    int fd = lab_socket(lab, AF_INET, SOCK_DGRAM);
-
-    if (end < 0 || ioctl(end, TUNSETIFF, &tunnel) != 0)
-        lab_give_up(lab, "the network namespace got no tunnel (/dev/net/tun): %s", lab_errno(errno));
-    in->sin_family = AF_INET;
-    inet_pton(AF_INET, "192.0.2.1", &in->sin_addr);
-    if (ioctl(fd, SIOCSIFADDR, &request) != 0)
-        lab_give_up_system(lab, errno, "the tunnel took no address");
-    request.ifr_flags = IFF_UP | IFF_RUNNING | IFF_MULTICAST;
-    if (ioctl(fd, SIOCSIFFLAGS, &request) != 0)
-        lab_give_up_system(lab, errno, "the tunnel could not be switched on");
-    if (ioctl(fd, SIOCGIFINDEX, &request) != 0)
-        lab_give_up_system(lab, errno, "the tunnel has no index");
-    return request.ifr_ifindex;
-}
-
 /* Sends one datagram to a group that the sender itself has joined on an interface. Whether it comes back. */
 static bool
 comes_back(struct lab_case *lab, int interface, int loop)
@@ -232,7 +206,7 @@ comes_back(struct lab_case *lab, int interface, int loop)
 void
 lab_multicast_loop(struct lab_case *lab)
 {
-    int tunnel = make_tunnel(lab), loopback = (int)if_nametoindex("lo");
+    int tunnel = lab_tunnel(lab), loopback = (int)if_nametoindex("lo");
 
     lab_step(lab, "in a network namespace of its own make an interface, join a group on it, send it a datagram");
     lab_step(lab, "with IP_MULTICAST_LOOP on and off; the same on loopback");
@@ -428,4 +402,171 @@ lab_keepalive_ends(struct lab_case *lab)
     else
         lab_decide(lab, LAB_FAILS, "after %llu ms the connection was still there",
                    (unsigned long long)(took_ns / NS_PER_MS));
+}
+
+/* Sends a datagram to `address`. Returns an errno value. */
+static int
+send_to(int fd, const char *address, int flags)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(9)};
+
+    inet_pton(AF_INET, address, &at.sin_addr);
+    return sendto(fd, "a", 1, flags, (const struct sockaddr *)&at, sizeof at) == 1 ? 0 : errno;
+}
+
+#define NEAR "192.0.2.9"   /* in the network of the interface */
+#define FAR "198.51.100.9" /* by the gateway */
+
+void
+lab_so_dontroute(struct lab_case *lab)
+{
+    lab_tunnel(lab);
+    lab_gateway(lab);
+    lab_step(lab, "in a network namespace of its own make an interface with the network 192.0.2.0/24 and a gateway");
+    lab_step(lab, "with SO_DONTROUTE send a datagram to " NEAR ", in that network, and to " FAR ", by the gateway");
+    int plain = lab_socket(lab, AF_INET, SOCK_DGRAM);
+    /* show so-dontroute */
+    int fd = lab_socket(lab, AF_INET, SOCK_DGRAM);
+    lab_set(lab, fd, SOL_SOCKET, SO_DONTROUTE, !lab->twist);
+    int near = send_to(fd, NEAR, 0);
+    int far = send_to(fd, FAR, 0);
+    /* shown */
+    int control = send_to(plain, FAR, 0);
+    lab_word(lab, "same network", "%s", near == 0 ? "sent" : lab_errno(near));
+    lab_word(lab, "by the gateway", "%s", far == 0 ? "sent" : lab_errno(far));
+    lab_control(lab, control == 0, "without SO_DONTROUTE, by the gateway", "%s",
+                control == 0 ? "sent" : lab_errno(control));
+    if (near == 0 && far == ENETUNREACH)
+        lab_decide(lab, LAB_HOLDS, "the neighbour was reached, by the gateway it gave ENETUNREACH");
+    else
+        lab_decide(lab, LAB_FAILS, "neighbour: %s, by the gateway: %s", near == 0 ? "sent" : lab_errno(near),
+                   far == 0 ? "sent" : lab_errno(far));
+}
+
+void
+lab_msg_dontroute(struct lab_case *lab)
+{
+    lab_tunnel(lab);
+    lab_gateway(lab);
+    lab_step(lab, "send a datagram to " FAR ", which is reached by a gateway, with MSG_DONTROUTE and then without");
+    int fd = lab_socket(lab, AF_INET, SOCK_DGRAM);
+    /* show msg-dontroute */
+    int first = send_to(fd, FAR, lab->twist ? 0 : MSG_DONTROUTE);
+    int near = send_to(fd, NEAR, MSG_DONTROUTE);
+    int kept = lab_get(lab, fd, SOL_SOCKET, SO_DONTROUTE);
+    int control = send_to(fd, FAR, 0);
+    /* shown */
+    lab_word(lab, "with MSG_DONTROUTE", "%s", first == 0 ? "sent" : lab_errno(first));
+    lab_word(lab, "with MSG_DONTROUTE, same network", "%s", near == 0 ? "sent" : lab_errno(near));
+    lab_number(lab, "SO_DONTROUTE reads", (uint64_t)kept, "");
+    lab_control(lab, control == 0, "without MSG_DONTROUTE", "%s", control == 0 ? "sent" : lab_errno(control));
+    if (first == ENETUNREACH && near == 0 && control == 0)
+        lab_decide(lab, LAB_HOLDS, "with the flag ENETUNREACH, without it sent; to a neighbour sent in either case");
+    else
+        lab_decide(lab, LAB_FAILS, "with the flag: %s", first == 0 ? "sent" : lab_errno(first));
+}
+
+/* Sends to two groups' members, one on each interface, with IP_MULTICAST_IF naming `interface` (0: not set). Returns
+ * which of them heard it: 1 the first, 2 the second, 3 both. */
+static int
+heard_by(struct lab_case *lab, const int interfaces[2], int interface)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    struct ip_mreqn group = {.imr_ifindex = 0};
+    socklen_t len = sizeof at;
+    int members[2], heard = 0;
+    char letter;
+
+    inet_pton(AF_INET, "239.255.77.78", &group.imr_multiaddr);
+    for (int i = 0; i < 2; i++) {
+        members[i] = lab_socket(lab, AF_INET, SOCK_DGRAM);
+        lab_set(lab, members[i], SOL_SOCKET, SO_REUSEADDR, 1);
+        lab_set(lab, members[i], IPPROTO_IP, IP_MULTICAST_ALL, 0); /* only what this socket itself has joined */
+        group.imr_ifindex = interfaces[i];
+        if (bind(members[i], (const struct sockaddr *)&at, sizeof at) != 0 ||
+            getsockname(members[i], (struct sockaddr *)&at, &len) != 0 ||
+            setsockopt(members[i], IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof group) != 0)
+            lab_give_up_system(lab, errno, "the group could not be joined");
+    }
+    at.sin_addr = group.imr_multiaddr;
+    /* show multicast-if */
+    int fd = lab_socket(lab, AF_INET, SOCK_DGRAM);
+    group.imr_ifindex = interface;
+    if (interface != 0 && setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &group, sizeof group) != 0)
+        lab_give_up_system(lab, errno, "IP_MULTICAST_IF was refused");
+    if (sendto(fd, "a", 1, 0, (const struct sockaddr *)&at, sizeof at) != 1)
+        lab_give_up_system(lab, errno, "the datagram to the group was refused");
+    for (int i = 0; i < 2; i++)
+        if (lab_ready(lab, members[i], POLLIN, 100 * NS_PER_MS) != 0 && recv(members[i], &letter, 1, MSG_DONTWAIT) == 1)
+            heard |= i + 1;
+    /* shown */
+    return heard;
+}
+
+void
+lab_multicast_if(struct lab_case *lab)
+{
+    static const char *const who[] = {"nobody", "the tunnel's member", "loopback's member", "both members"};
+    const int interfaces[2] = {lab_tunnel(lab), (int)if_nametoindex("lo")};
+
+    lab_gateway(lab);
+    lab_step(lab, "in a network namespace of its own join a group on a tunnel and, with another socket, on loopback");
+    lab_step(lab, "send to the group with IP_MULTICAST_IF naming the tunnel, and then loopback");
+    int first = heard_by(lab, interfaces, lab->twist ? 0 : interfaces[0]);
+    int second = heard_by(lab, interfaces, lab->twist ? 0 : interfaces[1]);
+    int control = heard_by(lab, interfaces, 0);
+    lab_word(lab, "IP_MULTICAST_IF names the tunnel", "%s heard it", who[first]);
+    lab_word(lab, "IP_MULTICAST_IF names loopback", "%s heard it", who[second]);
+    lab_control(lab, control == 1, "IP_MULTICAST_IF is not set: the route decides", "%s heard it", who[control]);
+    if (first == 1 && second == 2)
+        lab_decide(lab, LAB_HOLDS, "each time only the member on the interface that was named heard it");
+    else
+        lab_decide(lab, LAB_FAILS, "tunnel named: %s heard it; loopback named: %s", who[first], who[second]);
+}
+
+/* What a system may call the time before keepalive's first probe. Numbers differ too, so names are asked for. */
+struct idle_name {
+    const char *name;
+    int option; /* -1: these headers do not have it */
+};
+
+void
+lab_keepalive_name(struct lab_case *lab)
+{
+    static const struct idle_name names[] = {
+        /* show keepalive-name */
+        {"TCP_KEEPIDLE", TCP_KEEPIDLE}, /* Linux, FreeBSD, POSIX since 2024 */
+#ifdef TCP_KEEPALIVE
+        {"TCP_KEEPALIVE", TCP_KEEPALIVE}, /* macOS */
+#else
+        {"TCP_KEEPALIVE", -1},
+#endif
+#ifdef TCP_KEEPALIVE_THRESHOLD
+        {"TCP_KEEPALIVE_THRESHOLD", TCP_KEEPALIVE_THRESHOLD}, /* Solaris, in milliseconds */
+#else
+        {"TCP_KEEPALIVE_THRESHOLD", -1},
+#endif
+        /* shown */
+    };
+    const struct idle_name *asked = &names[lab->twist ? 0 : 1];
+    int fd = lab_socket(lab, AF_INET, SOCK_STREAM);
+
+    lab_step(lab, "look which name the headers have for keepalive's idle time, and set it to 77 s by each of them");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        int code = names[i].option < 0 ? 0 : set(fd, IPPROTO_TCP, names[i].option, 77);
+        const char *outcome = code == 0 ? "set" : lab_errno(code);
+        lab_word(lab, names[i].name, "%s", names[i].option < 0 ? "the headers lack it" : outcome);
+    }
+    int control = set(fd, IPPROTO_TCP, TCP_KEEPIDLE, 77);
+    lab_control(lab, control == 0 && lab_get(lab, fd, IPPROTO_TCP, TCP_KEEPIDLE) == 77, "TCP_KEEPIDLE", "%s",
+                control == 0 ? "set, and 77 s read back" : lab_errno(control));
+    if (asked->option >= 0 && set(fd, IPPROTO_TCP, asked->option, 77) == 0)
+        lab_decide(lab, LAB_HOLDS, "%s is known here, and set the idle time", asked->name);
+    else {
+        lab_decide(lab, LAB_FAILS, "%s does not exist here, TCP_KEEPIDLE does", asked->name);
+        lab_why(lab,
+                "SO_KEEPALIVE is in every system, its times are not: TCP_KEEPIDLE on Linux and FreeBSD, TCP_KEEPALIVE "
+                "on macOS, TCP_KEEPALIVE_THRESHOLD in milliseconds on Solaris. Only POSIX of 2024 names TCP_KEEPIDLE, "
+                "TCP_KEEPINTVL and TCP_KEEPCNT.");
+    }
 }

@@ -1,6 +1,7 @@
 /* servers.c: what servers are made of: processes, signals, threads, shared descriptors. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -386,4 +387,49 @@ lab_close_wakes(struct lab_case *lab)
             "reader, shutdown() the socket; close() it when the reader has gone.");
     } else
         lab_decide(lab, LAB_HOLDS, "recv() returned %zd", got);
+}
+
+/* A child reads three letters of a file that the parent has opened, or (`own`) that it opened itself. Returns where the
+ * parent then stands in the file. */
+static long
+moved_by_child(struct lab_case *lab, bool own)
+{
+    char path[64], letters[4];
+    int fd = memfd_create("lab", MFD_CLOEXEC);
+
+    if (fd < 0 || write(fd, "abcdef", 6) != 6 || lseek(fd, 0, SEEK_SET) != 0)
+        lab_give_up_system(lab, errno, "no file could be made in memory");
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    /* show fork-shares-nothing */
+    pid_t child = lab_fork(lab);
+    if (child == 0) {
+        int mine = own ? open(path, O_RDONLY | O_CLOEXEC) : fd;
+        _exit(read(mine, letters, 3) == 3 ? 0 : 1);
+    }
+    int status = 1;
+    waitpid(child, &status, 0);
+    long position = (long)lseek(fd, 0, SEEK_CUR); /* the parent itself has read nothing */
+    /* shown */
+    if (status != 0)
+        lab_give_up(lab, "the child could not read the file");
+    return position;
+}
+
+void
+lab_fork_shares(struct lab_case *lab)
+{
+    lab_step(lab, "open a file, fork; the child reads 3 letters; ask where the parent stands in the file");
+    long position = moved_by_child(lab, lab->twist);
+    long control = moved_by_child(lab, true);
+    lab_number(lab, "the parent's position", (uint64_t)position, "");
+    lab_control(lab, control == 0, "the child opens the file itself", "position %ld", control);
+    if (position == 0)
+        lab_decide(lab, LAB_HOLDS, "the parent still stood at 0");
+    else {
+        lab_decide(lab, LAB_FAILS, "the child's read moved the parent to position %ld", position);
+        lab_why(lab,
+                "Memory is copied, descriptors are not: both processes refer to one open file description with its "
+                "position and flags such as O_NONBLOCK, and to one socket with its queues. So both must close a "
+                "connection before the peer sees its end.");
+    }
 }

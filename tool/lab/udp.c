@@ -32,18 +32,60 @@ reads_of_five(struct lab_case *lab, int type)
     return reads;
 }
 
+#define DATAGRAMS 10000
+
+/* Sends DATAGRAMS messages of 100 bytes to a reader that sleeps, or that reads each (`prompt`). Stores how many bytes
+ * the kernel took, how many arrive, and how many messages the reader's socket says that it dropped. */
+static void
+flood(struct lab_case *lab, int type, bool prompt, size_t bytes[2], uint64_t *dropped)
+{
+    int ends[2];
+    char letters[100] = "";
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t len = sizeof memory;
+    ssize_t got;
+
+    bytes[0] = bytes[1] = 0;
+    lab_connect(lab, &(struct lab_link){.type = type}, ends);
+    /* show udp-drops-none udp-one-to-one */
+    for (int i = 0; i < DATAGRAMS; i++) {
+        got = send(ends[0], letters, sizeof letters, MSG_DONTWAIT | MSG_NOSIGNAL);
+        bytes[0] += got > 0 ? (size_t)got : 0;
+        if (prompt && lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS) != 0)
+            bytes[1] += (size_t)recv(ends[1], letters, sizeof letters, 0);
+    }
+    while (bytes[1] < bytes[0] && lab_ready(lab, ends[1], POLLIN, 100 * NS_PER_MS) != 0 &&
+           (got = recv(ends[1], letters, sizeof letters, 0)) > 0)
+        bytes[1] += (size_t)got;
+    getsockopt(ends[1], SOL_SOCKET, SO_MEMINFO, memory, &len); /* here the kernel counts what it drops */
+    *dropped = memory[SK_MEMINFO_DROPS];
+    /* shown */
+}
+
 void
 lab_udp_one_to_one(struct lab_case *lab)
 {
     lab_step(lab, "send five datagrams of 10 bytes, read with room for 100 until nothing is left");
     int reads = reads_of_five(lab, lab->twist ? SOCK_STREAM : SOCK_DGRAM);
     int control = reads_of_five(lab, SOCK_STREAM);
-    lab_number(lab, "sends", 5, "");
-    lab_number(lab, "reads", (uint64_t)reads, "");
+    uint64_t dropped;
+    size_t bytes[2];
+    lab_step(lab, "send %d datagrams of 100 bytes to a reader that sleeps meanwhile, and let it read", DATAGRAMS);
+    flood(lab, SOCK_DGRAM, false, bytes, &dropped);
+    size_t sends = bytes[0] / 100, later = bytes[1] / 100;
+    lab_number(lab, "5 sends", (uint64_t)reads, "reads");
+    lab_number(lab, "sends in a burst", sends, "");
+    lab_number(lab, "reads of the burst", later, "");
     lab_control(lab, control < 5, "TCP", "%d reads for 5 writes", control);
-    if (reads == 5)
-        lab_decide(lab, LAB_HOLDS, "5 sends took 5 reads; over TCP %d", control);
-    else
+    if (reads == 5 && later == sends)
+        lab_decide(lab, LAB_HOLDS, "5 sends took 5 reads and %zu took %zu; over TCP 5 took %d", sends, later, control);
+    else if (reads == 5) {
+        lab_condition(lab, "no datagram is dropped on the way");
+        lab_decide(lab, LAB_ONLY_IF, "5 sends took 5 reads, %zu in a burst took %zu; over TCP 5 took %d", sends, later,
+                   control);
+        lab_why(lab, "A datagram is never joined to another and never split, so that no read returns two or a part of "
+                     "one; but what finds the receive buffer full is dropped, and no read ever sees it.");
+    } else
         lab_decide(lab, LAB_FAILS, "5 sends took %d reads", reads);
 }
 
@@ -78,36 +120,6 @@ lab_udp_cuts(struct lab_case *lab)
         lab_decide(lab, LAB_HOLDS, "40 of 100 bytes were read, the rest is gone");
     else
         lab_decide(lab, LAB_FAILS, "40 bytes were read and then %zd", got[1]);
-}
-
-#define DATAGRAMS 10000
-
-/* Sends DATAGRAMS messages of 100 bytes to a reader that sleeps, or that reads each (`prompt`). Stores how many bytes
- * the kernel took, how many arrive, and how many messages the reader's socket says that it dropped. */
-static void
-flood(struct lab_case *lab, int type, bool prompt, size_t bytes[2], uint64_t *dropped)
-{
-    int ends[2];
-    char letters[100] = "";
-    uint32_t memory[SK_MEMINFO_VARS] = {0};
-    socklen_t len = sizeof memory;
-    ssize_t got;
-
-    bytes[0] = bytes[1] = 0;
-    lab_connect(lab, &(struct lab_link){.type = type}, ends);
-    /* show udp-drops-none */
-    for (int i = 0; i < DATAGRAMS; i++) {
-        got = send(ends[0], letters, sizeof letters, MSG_DONTWAIT | MSG_NOSIGNAL);
-        bytes[0] += got > 0 ? (size_t)got : 0;
-        if (prompt && lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS) != 0)
-            bytes[1] += (size_t)recv(ends[1], letters, sizeof letters, 0);
-    }
-    while (bytes[1] < bytes[0] && lab_ready(lab, ends[1], POLLIN, 100 * NS_PER_MS) != 0 &&
-           (got = recv(ends[1], letters, sizeof letters, 0)) > 0)
-        bytes[1] += (size_t)got;
-    getsockopt(ends[1], SOL_SOCKET, SO_MEMINFO, memory, &len); /* here the kernel counts what it drops */
-    *dropped = memory[SK_MEMINFO_DROPS];
-    /* shown */
 }
 
 void
@@ -276,4 +288,75 @@ lab_flow_control(struct lab_case *lab)
                    (unsigned long long)stream);
     else
         lab_decide(lab, LAB_FAILS, "the sender was not stopped");
+}
+
+/* What a reader got and what a sender's kernel took, with the sender in a process of its own. */
+struct traffic {
+    uint64_t taken, arrived, writes;
+};
+
+#define MESSAGE 1000 /* bytes; 1448 at most, so that no datagram is split */
+
+/* Sends DATAGRAMS messages as fast as the kernel takes them, to a reader that rests after every tenth read. With
+ * `prompt` the reader never rests, and the sender waits for it after each message. */
+static void
+send_fast_read_slowly(struct lab_case *lab, int type, bool prompt, struct traffic *traffic)
+{
+    static char letters[MESSAGE];
+    volatile uint64_t *taken = lab_shared(lab, 3 * sizeof *taken), *over = taken + 1, *seen = taken + 2;
+    uint64_t reads = 0;
+    int ends[2];
+
+    *traffic = (struct traffic){0, 0, DATAGRAMS};
+    lab_connect(lab, &(struct lab_link){.type = type, .sndbuf = 65536, .rcvbuf = 65536}, ends);
+    if (lab_fork(lab) == 0) {
+        /* show slow-reader */
+        for (int i = 0; i < DATAGRAMS; i++) { /* the sender: a process of its own, blocking writes */
+            ssize_t sent = send(ends[0], letters, sizeof letters, MSG_NOSIGNAL);
+            *taken += sent > 0 ? (uint64_t)sent : 0;
+            if (prompt)
+                LAB_WAIT(*seen >= *taken, LAB_SOON_NS);
+        }
+        *over = 1;
+        /* shown */
+        _exit(0);
+    }
+    /* show slow-reader */
+    do { /* the reader: rests after every tenth read */
+        ssize_t got = lab_ready(lab, ends[1], POLLIN, 100 * NS_PER_MS) != 0
+                          ? recv(ends[1], letters, sizeof letters, MSG_DONTWAIT)
+                          : -1;
+        traffic->arrived += got > 0 ? (uint64_t)got : 0;
+        *seen = traffic->arrived;
+        if (!prompt && ++reads % 10 == 0)
+            lab_pause();
+    } while (*over == 0 || lab_ready(lab, ends[1], POLLIN, 100 * NS_PER_MS) != 0);
+    /* shown */
+    traffic->taken = *taken;
+}
+
+void
+lab_slow_reader(struct lab_case *lab)
+{
+    struct traffic datagrams, stream;
+
+    lab_step(lab, "send %d messages of %d bytes to a reader that rests after every tenth, by UDP and by TCP", DATAGRAMS,
+             MESSAGE);
+    send_fast_read_slowly(lab, SOCK_DGRAM, lab->twist, &datagrams);
+    send_fast_read_slowly(lab, SOCK_STREAM, false, &stream);
+    lab_number(lab, "UDP took", datagrams.taken, "bytes");
+    lab_number(lab, "UDP delivered", datagrams.arrived, "bytes");
+    lab_number(lab, "TCP took", stream.taken, "bytes");
+    lab_number(lab, "TCP delivered", stream.arrived, "bytes");
+    lab_control(lab, stream.arrived == stream.taken && stream.taken == (uint64_t)DATAGRAMS * MESSAGE, "TCP",
+                "%llu of %llu bytes arrived", (unsigned long long)stream.arrived, (unsigned long long)stream.taken);
+    if (datagrams.arrived == datagrams.taken)
+        lab_decide(lab, LAB_HOLDS, "all %llu bytes arrived, by UDP and by TCP", (unsigned long long)datagrams.taken);
+    else {
+        lab_condition(lab, "the transport has flow control, as TCP has and UDP has not");
+        lab_decide(lab, LAB_ONLY_IF, "of the same %llu bytes TCP delivered all, UDP %llu",
+                   (unsigned long long)datagrams.taken, (unsigned long long)datagrams.arrived);
+        lab_why(lab, "TCP's window stops the sender until the reader has made room: send() blocks. UDP's sender never "
+                     "waits for the reader, and what does not fit into its buffer is dropped.");
+    }
 }
