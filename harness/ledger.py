@@ -283,7 +283,8 @@ _C_TOKEN: Final = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n
 
 
 # Sources below tool/ that no job of the gate runs: other subcommands, and what a bench is measured against.
-_ASIDE: Final = ("lab/", "bench/", "help.", "options.", "cliff", "bisect.", "evidence.", "length.", "remedy.", "search.")
+_ASIDE: Final = ("lab/", "bench/", "help.", "options.", "cliff", "bisect.", "evidence.", "length.", "remedy.",
+                 "search.")
 
 
 def _measures(name: str) -> bool:
