@@ -291,3 +291,14 @@ def test_no_word_of_the_document_is_none(tmp_path: Path) -> None:
     for kind in KINDS:
         for each in drawn(tmp_path / kind, kind):
             assert not re.search(r"\bNone\b|\bnan\b", each.svg.read_text() + each.caption + each.how_to_read)
+
+
+def test_times_below_a_narrow_panel_are_few_enough_to_be_read(tmp_path: Path) -> None:
+    """`20 us` at 20, 40, 60 and 80 us would be one smear in a quarter of the page."""
+    def change(levels: Mapping[str, str], result: dict[str, Any]) -> None:
+        result["cpu_sender_ns"] = 40000 * result["messages"]
+        result["cpu_receiver_ns"] = 38000 * result["messages"]
+    made = invented.experiment(charts=["remedies"], **KINDS["remedies"])
+    (one,) = drawn(tmp_path, "remedies", made, invented.trials(made, change))
+    words = re.findall(r">([\d.]+ us)<", one.svg.read_text())
+    assert "50 us" in words and not {"20 us", "40 us", "60 us", "80 us"} & set(words)

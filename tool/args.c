@@ -30,7 +30,8 @@ const struct args_row args_table[] = {
     {"repeat", "N", "workload", "1", PACED, parse_repeat, FIELD(repeat),
      "Send the file or the bytes N times on the connection, so that a small file can last."},
     {"duration", "T", "workload", NULL, PACED, parse_time, FIELD(duration_ns),
-     "Send the file or the bytes again and again, and stop (also in the middle) when T has passed."},
+     "Send the file or the bytes again and again, and stop (also in the middle) when T has passed. Exchange: begin none "
+     "after T. Stream: send all messages that are planned within T, however late."},
     {"write-size", "SIZE", "workload", "64K", ENDS, parse_write_size, FIELD(write_size),
      "Bytes handed to the kernel in one call: one chunk. The end of the file makes a shorter one."},
     {"read-size", "SIZE", "workload", "128K", ENDS, parse_read_size, FIELD(read_size),
@@ -354,6 +355,11 @@ choose_workload(struct config *config)
     config->workload = config->pattern_text != NULL  ? WORKLOAD_EXCHANGE
                        : config->stream_text != NULL ? WORKLOAD_STREAM
                                                      : WORKLOAD_TRANSFER;
+    if (config->workload == WORKLOAD_STREAM && config->pacing.rate > 0)
+        return err_set(STATUS_USAGE, "--rate belongs to --pattern: --stream %.40s (SIZE@RATE) has its own",
+                       config->stream_text);
+    if (config->workload == WORKLOAD_STREAM)
+        config->pacing.rate = config->pacing.stream_rate;
     if (config->pacing.schedule != SCHEDULE_CONSTANT && config->pacing.rate <= 0)
         return err_set(STATUS_USAGE, "--schedule spreads a rate: it needs --rate N or --stream SIZE@RATE");
     bool paced = config->pacing.count != MISSING || config->pacing.rate > 0 || config->pacing.think_max_ns > 0;
@@ -389,6 +395,10 @@ check_cliff(const struct config *config)
         return err_set(STATUS_USAGE, "--factor rate needs --stream SIZE@RATE");
     if (config->cliff.factor == FACTOR_WRITE_SIZE && config->workload != WORKLOAD_TRANSFER)
         return err_set(STATUS_USAGE, "--factor write-size needs --file or --bytes");
+    if (config->cliff.factor == FACTOR_SNDBUF && config->sender.of[SOCKOPT_SNDBUF].known)
+        return err_set(STATUS_USAGE, "--factor sndbuf varies SO_SNDBUF itself: leave --sndbuf out, use --from and --to");
+    if (config->cliff.factor == FACTOR_RCVBUF && config->receiver.of[SOCKOPT_RCVBUF].known)
+        return err_set(STATUS_USAGE, "--factor rcvbuf varies SO_RCVBUF itself: leave --rcvbuf out, use --from and --to");
     if (config->cliff.from != MISSING && config->cliff.to != MISSING && config->cliff.from >= config->cliff.to)
         return err_set(STATUS_USAGE, "--from must be below --to");
     if (config->rcvbuf_late && config->family == AF_UNIX)

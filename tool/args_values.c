@@ -177,7 +177,9 @@ parse_schedule(const char *text, void *field)
         return within(text, pacing->burst, 1, 1000000);
     }
     pacing->burst = 1;
-    return parse_choice(text, schedule_choices, &pacing->schedule);
+    if (parse_choice(text, schedule_choices, &pacing->schedule) != 0)
+        return err_set(STATUS_USAGE, "'%.40s' is none of constant, poisson, burst:N (N at once, such as burst:10)", text);
+    return 0;
 }
 
 int
@@ -240,7 +242,7 @@ parse_stream(const char *text, void *field)
     if (units_parse_size(size, &config->message_size) != 0 ||
         within(size, config->message_size, 1, PATTERN_BYTES_MAX) != 0)
         return -1;
-    return parse_rate(at + 1, &config->pacing.rate);
+    return parse_rate(at + 1, &config->pacing.stream_rate);
 }
 
 /* T, or T-T for a random time between the two. */

@@ -35,6 +35,7 @@ enum verify { VERIFY_AUTO, VERIFY_FULL, VERIFY_SAMPLED, VERIFY_OFF };
 struct pacing {
     uint64_t count;        /* exchanges or messages; MISSING: --duration decides */
     double rate;           /* a second; 0: a closed loop */
+    double stream_rate;    /* the one of --stream, until it is known that no --rate was given beside it */
     uint64_t think_min_ns; /* between two exchanges: a random time between these */
     uint64_t think_max_ns;
     int schedule; /* enum schedule_kind */

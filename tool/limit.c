@@ -7,7 +7,9 @@
 #include "clock.h"
 #include "config.h"
 #include "err.h"
+#include "exchange.h"
 #include "units.h"
+#include "workload.h"
 
 static int
 unjudged(const char *limit)
@@ -24,13 +26,20 @@ blame(const struct result *result)
                                                                        : "no exchange or chunk sat on a kernel timer";
 }
 
+/* Percentiles leave the first exchanges out, so few exchanges have none. */
 static int
-check_time(const char *limit, uint64_t most_ns, uint64_t found_ns, const struct result *result)
+check_time(const char *limit, uint64_t most_ns, uint64_t found_ns, const struct trial *trial,
+           const struct result *result)
 {
     char text[2][UNITS_TEXT_BYTES];
 
     if (most_ns == MISSING)
         return 0;
+    if (found_ns == MISSING && trial->config->workload == WORKLOAD_EXCHANGE && result->messages <= EXCHANGES_APART)
+        return err_set(STATUS_FAILED,
+                       "--%s cannot be judged: there were %" PRIu64 " exchanges, and the first %d are reported apart; "
+                       "ask for more with --count or --duration",
+                       limit, result->messages, EXCHANGES_APART);
     if (found_ns == MISSING)
         return unjudged(limit);
     if (found_ns <= most_ns)
@@ -89,8 +98,8 @@ limits_check(const struct trial *trial, const struct result *result)
     const struct limits *limits = &trial->config->limits;
 
     if (check_stalls(limits, result) != 0 ||
-        check_time("max-p50", limits->max_p50_ns, result->latency.p50, result) != 0 ||
-        check_time("max-p99", limits->max_p99_ns, result->latency.p99, result) != 0 ||
+        check_time("max-p50", limits->max_p50_ns, result->latency.p50, trial, result) != 0 ||
+        check_time("max-p99", limits->max_p99_ns, result->latency.p99, trial, result) != 0 ||
         check_goodput(limits, result) != 0 || check_segments(limits, result) != 0)
         return -1;
     return 0;

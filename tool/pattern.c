@@ -203,6 +203,8 @@ pattern_parse(const char *text, struct pattern *pattern)
         return refuse(&cursor, cursor.at, "the closing parenthesis is missing");
     if (nested)
         cursor.at++;
+    if (nested && text[cursor.at] != '\0' && text[cursor.at] != ')')
+        return refuse(&cursor, cursor.at, "nothing may follow the closing parenthesis: k stands around everything");
     if (text[cursor.at] != '\0')
         return refuse(&cursor, cursor.at,
                       text[cursor.at] == ')' ? "there is no opening parenthesis for this"

@@ -82,6 +82,8 @@ do for [p = 1:panels] {
             begin = 0
             set xrange [begin:high[p] * 1.1]
             step = nice(high[p] * 1.1 / (panels > 3 ? 3 : 4))
+            # Times are long words: in a narrow panel at most three of them, or they run into each other.
+            if (unit[p] eq "s" && panels > 3 && high[p] * 1.1 > 4 * step) { step = nice(2 * step) }
             do for [k = 0:5] { set xtics add (k == 0 ? "0" : text(k * step, unit[p]) k * step) }
         }
     }

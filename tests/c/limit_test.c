@@ -7,6 +7,7 @@
 #include "check.h"
 #include "clock.h"
 #include "config.h"
+#include "workload.h"
 
 static struct config config;
 static struct result result;
@@ -73,6 +74,12 @@ main(void)
     is_passed("5.00 ms (no exchange or chunk sat on a kernel timer)");
     result.latency.p50 = MISSING;
     is_not_judged("--max-p50 cannot be judged");
+    config.workload = WORKLOAD_EXCHANGE;
+    result.messages = 16;
+    is_not_judged("--max-p50 cannot be judged: there were 16 exchanges, and the first 16 are reported apart");
+    result.messages = 17;
+    is_not_judged("--max-p50 cannot be judged: the trial recorded nothing that tells it; use --log on");
+    config.workload = WORKLOAD_TRANSFER;
 
     begin();
     config.limits.min_goodput = 1000000;

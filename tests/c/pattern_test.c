@@ -106,7 +106,7 @@ refused_at_its_place(void)
         {"k8()", "at character 4 (')'): an item is missing"},
         {"k8(w1,)", "at character 7 (')'): an item is missing"},
         {"k8(w1,r1))", "at character 10 (')'): there is no opening parenthesis for this"},
-        {"k8(w1,r1),w1", "at character 10 (',w1'): a comma was expected"},
+        {"k8(w1,r1),w1", "at character 10 (',w1'): nothing may follow the closing parenthesis"},
         {"k8((w1,r1))", "at character 4 ('(w1,r1))'): an item is"},
         {"k(w1,r1)", "at character 2 ('(w1,r1)'): a number is missing"},
         {"k0(w1,r1)", "at character 2 ('0(w1,r1)'): the number must not be 0"},
