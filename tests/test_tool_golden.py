@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from running import PROGRAM, find, run
+from running import PROGRAM, ROOT, find, run
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 UPDATES = os.environ.get("UPDATE_GOLDEN") == "1"
@@ -79,6 +79,65 @@ def test_options_are_this_kernels() -> None:
         Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
     table = run("options").out
     assert all(f"--{name}" in table and row["kernel_name"] in table for name, row in rows.items())
+
+
+def test_options_are_tried() -> None:
+    """What `options` says an option takes and refuses is what setsockopt() of this machine says, border by border."""
+    import errno
+    import socket
+
+    import jsonschema
+    document = json.loads(run("options", "--json").out)
+    schema = json.loads((ROOT / "harness" / "tinygram-options-1.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, schema, cls=jsonschema.Draft202012Validator)
+    rows = {row["kernel_name"]: row for row in (*document["options"], *document["others"])}
+    levels = {"SO": socket.SOL_SOCKET, "IP": socket.IPPROTO_IP, "TCP": socket.IPPROTO_TCP}
+
+    def answer(name: str, value: int) -> tuple[str | None, int | None]:
+        """The name of the errno value, or what reads back."""
+        number = getattr(socket, name, {"SO_BUSY_POLL": 46, "SO_MAX_PACING_RATE": 47}.get(name))
+        kind = socket.SOCK_DGRAM if rows[name].get("type") == "datagram" else socket.SOCK_STREAM
+        with socket.socket(type=kind) as fresh:
+            try:
+                fresh.setsockopt(levels[name.split("_")[0]], number, value)
+            except OSError as error:
+                return errno.errorcode[error.errno or 0], None
+            return None, fresh.getsockopt(levels[name.split("_")[0]], number)
+
+    compared = 0
+    for name, row in rows.items():
+        for refused in row["tried"]["refused"]:
+            if isinstance(refused["value"], int):
+                compared += 1
+                assert answer(name, refused["value"]) == (refused["errno"], None), name
+        for effect in row["tried"]["effective"]:
+            if isinstance(effect["asked"], int):
+                compared += 1
+                assert answer(name, effect["asked"]) == (None, effect["got"]), name
+    assert compared > 40
+    assert rows["TCP_KEEPCNT"]["tried"]["refused"] == [{"value": 0, "errno": "EINVAL"},
+                                                       {"value": 128, "errno": "EINVAL"}]
+    assert rows["SO_TYPE"]["tried"]["taken"] == [] and rows["SO_ERROR"]["tried"]["refused"]
+    assert rows["TCP_CONGESTION"]["tried"]["refused"] == [{"value": "no-such-name", "errno": "ENOENT"}]
+    assert {"value": "192.0.2.77", "errno": "EADDRNOTAVAIL"} in rows["IP_MULTICAST_IF"]["tried"]["refused"]
+    table = run("options").out
+    assert all(row["kernel_name"] in table for row in document["others"]) and "128 (EINVAL)" in table
+
+
+def test_options_follow_the_kernel() -> None:
+    """In a network namespace where another limit holds, another one is found."""
+    unshare = find("unshare")
+    if unshare is None or os.geteuid() != 0:
+        pytest.skip("a network namespace needs root and unshare")
+    script = ("ip link set lo up && echo 70 > /proc/sys/net/ipv4/ip_default_ttl && "
+              f"echo 100 > /proc/sys/net/ipv4/tcp_keepalive_time && exec {PROGRAM} options --json")
+    ended = subprocess.run([unshare, "-n", "sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    if ended.returncode != 0:
+        pytest.skip(ended.stderr)
+    document = json.loads(ended.stdout)
+    others = {row["kernel_name"]: row for row in document["others"]}
+    assert others["IP_TTL"]["fresh"] == 70
+    assert {row["name"]: row for row in document["options"]}["keepalive-idle"]["fresh"] == 100
 
 
 def test_version() -> None:

@@ -174,6 +174,26 @@ sockopt_row(enum sockopt option)
     return &table[option].row;
 }
 
+void
+sockopt_numbers(enum sockopt option, int *level, int *optname)
+{
+    *level = table[option].level;
+    *optname = table[option].optname;
+}
+
+int
+sockopt_set_raw(int fd, int level, int optname, const void *value, size_t len)
+{
+    return setsockopt(fd, level, optname, value, (socklen_t)len) == 0 ? 0 : errno;
+}
+
+int
+sockopt_get_raw(int fd, int level, int optname, void *value, size_t len)
+{
+    socklen_t got = (socklen_t)len;
+    return getsockopt(fd, level, optname, value, &got) == 0 ? 0 : errno;
+}
+
 static int
 parse_boolean(const char *text, uint64_t *number)
 {

@@ -91,6 +91,13 @@ void sockopt_read(int fd, struct sockopt_values *effective);
  * or -1 with STATUS_REFUSED and a sentence that names the option, both values and the cause. */
 int sockopt_verify(const struct sockopt_values *requested, const struct sockopt_values *effective, const char *end);
 
+/* Level and name of an option, as setsockopt(2) takes them, of a socket of family inet. */
+void sockopt_numbers(enum sockopt option, int *level, int *optname);
+
+/* setsockopt(2) and getsockopt(2) as they are, for options that are tried and not used. Return errno values, 0: done. */
+int sockopt_set_raw(int fd, int level, int optname, const void *value, size_t len);
+int sockopt_get_raw(int fd, int level, int optname, void *value, size_t len);
+
 /* Lets blocking reads and writes of `fd` return EAGAIN after `limit_ns` without progress. Returns 0 or -1. */
 int sockopt_limit_wait(int fd, uint64_t limit_ns);
 
