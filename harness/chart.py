@@ -108,7 +108,8 @@ KINDS: Final[Mapping[str, Kind]] = {
         percentiles, curve_factors,
         "Each curve is one trial. To the right come the slower and rarer ones: at 99 only one of a hundred (chunks, "
         "exchanges or messages) took longer than the curve shows. A flat curve is an even trial; a step up is a wait "
-        "that only some of them meet."),
+        "that only some of them meet. A curve ends at the highest percentile that its trial can tell: of ten exchanges "
+        "the slowest stands at 90."),
     "latency_cdf": Kind(
         cdf, curve_factors,
         "Each curve is one trial. At a latency on the lower axis it stands as high as the share of exchanges that took "

@@ -152,6 +152,7 @@ def test_a_range_without_a_cliff_says_so() -> None:
     (["--factor", "write-size", "--pattern", "w1,r1"], ["--factor write-size needs --file or --bytes"]),
     (["--factor", "sndbuf", "--sndbuf", "8K"], ["--factor sndbuf varies SO_SNDBUF itself", "--from"]),
     (["--factor", "rcvbuf", "--rcvbuf", "8K"], ["--factor rcvbuf varies SO_RCVBUF itself", "--from"]),
+    (["--factor", "rcvbuf", "--family", "unix"], ["--factor rcvbuf: family unix", "--factor sndbuf"]),
     (["--factor", "sndbuf", "--from", 10, "--to", 10], ["--from must be below --to"]),
     (["--factor", "sndbuf", "--from", 20, "--to", 10], ["--from must be below --to"]),
     (["--factor", "write-size", "--from", "2M"], ["--from 2097152 is not below --to 1048576"]),

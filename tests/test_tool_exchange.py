@@ -196,6 +196,15 @@ def test_the_stall_is_that_of_a_delayed_ack(tmp_path: Path) -> None:
     assert shares["off"] >= 0.95 and shares["on"] == 0
 
 
+def test_hgrm_without_a_latency_is_refused(tmp_path: Path) -> None:
+    """Exchanges that are all reported apart leave no distribution: that is said, and the document is written."""
+    out = tmp_path / "out.json"
+    fails(3, "--hgrm", "16", arguments=("pair", "--pattern", "w1,r1", "--count", 16, "--hgrm", tmp_path / "x.hgrm",
+                                        "--json", out))
+    assert json.loads(out.read_text(encoding="utf-8"))["status"] == 3
+    assert not (tmp_path / "x.hgrm").exists()
+
+
 def test_the_receiver_has_its_own_nagle() -> None:
     """Two replies stall by the receiver's Nagle, whatever the sender's; its own NODELAY removes it."""
     stalled = exchange("w100,r10,r10", "--count", 20, "--nodelay", "on", "--recv-nodelay", "off")["result"]["stalls"]

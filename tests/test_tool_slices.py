@@ -189,6 +189,7 @@ def test_arms_end_with_whoever_compares() -> None:
 @pytest.mark.parametrize(("arguments", "status", "words"), [
     (("--new", "nodelya=on"), 2, ("--new", "--nodelay")),
     (("--base", "nodelay=perhaps"), 2, ("--base", "--nodelay", "perhaps")),
+    (("--new", "cpus=split"), 2, ("--new", "cpus", "same place")),
     (("--base", "json=x"), 2, ("--base", "--json")),
     (("--new", "congestion=nonesuch"), 3, ("arm new", "nonesuch")),
     (("--new-program", "/nonexistent/tinygram"), 3, ("arm new", "/nonexistent/tinygram")),

@@ -396,13 +396,19 @@ check_cliff(const struct config *config)
     if (config->cliff.factor == FACTOR_WRITE_SIZE && config->workload != WORKLOAD_TRANSFER)
         return err_set(STATUS_USAGE, "--factor write-size needs --file or --bytes");
     if (config->cliff.factor == FACTOR_SNDBUF && config->sender.of[SOCKOPT_SNDBUF].known)
-        return err_set(STATUS_USAGE, "--factor sndbuf varies SO_SNDBUF itself: leave --sndbuf out, use --from and --to");
+        return err_set(STATUS_USAGE,
+                       "--factor sndbuf varies SO_SNDBUF itself: leave --sndbuf out, use --from and --to");
     if (config->cliff.factor == FACTOR_RCVBUF && config->receiver.of[SOCKOPT_RCVBUF].known)
-        return err_set(STATUS_USAGE, "--factor rcvbuf varies SO_RCVBUF itself: leave --rcvbuf out, use --from and --to");
+        return err_set(STATUS_USAGE,
+                       "--factor rcvbuf varies SO_RCVBUF itself: leave --rcvbuf out, use --from and --to");
     if (config->cliff.from != MISSING && config->cliff.to != MISSING && config->cliff.from >= config->cliff.to)
         return err_set(STATUS_USAGE, "--from must be below --to");
     if (config->rcvbuf_late && config->family == AF_UNIX)
         return err_set(STATUS_USAGE, "--rcvbuf-when accept belongs to TCP");
+    if (config->cliff.factor == FACTOR_RCVBUF && config->family == AF_UNIX)
+        return err_set(STATUS_USAGE,
+                       "--factor rcvbuf: family unix has no receive buffer; what bounds it is SO_SNDBUF, so "
+                       "use --factor sndbuf");
     return 0;
 }
 

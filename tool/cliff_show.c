@@ -3,11 +3,13 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "args.h"
 #include "clock.h"
+#include "err.h"
 #include "units.h"
 
 /* Characters of a bar for each octave, and at most. */
@@ -79,7 +81,9 @@ show_point(const struct search *search, const struct point *point, double least)
         show_bar(modes, least);
     else
         printf("no trial finished: %s\n",
-               point->shots.count > 0 ? point->shots.shot[point->shots.count - 1].error : "interrupted");
+               point->shots.count > 0 && point->shots.shot[point->shots.count - 1].error[0] != '\0'
+                   ? point->shots.shot[point->shots.count - 1].error
+                   : "interrupted");
 }
 
 static void
@@ -168,9 +172,12 @@ cliff_show(const struct search *search)
         show_cliff(search, &search->cliff[i]);
     for (size_t i = 0; i < search->bistables; i++)
         show_bistable(search, &search->bistable[i]);
-    if (search->cliffs == 0)
+    bool cut = err_status() == STATUS_INTERRUPTED;
+    if (search->cliffs == 0 && cut)
+        printf("\nno cliff so far: the search was interrupted\n");
+    else if (search->cliffs == 0)
         printf("\nno cliff: no two neighbours with one mode each differ by more than a factor of %.0f\n", BISECT_RATIO);
-    if (failed > 0)
+    if (failed > (cut ? 1 : 0)) /* the value at which it was interrupted has not failed */
         printf("at %zu of %zu values no trial finished\n", failed, search->points);
     if (search->truncated)
         printf("the search stopped early, after %zu values; narrow --from and --to, or raise --budget\n",

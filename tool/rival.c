@@ -81,7 +81,7 @@ room_for(const struct arm_plan *plan)
 
 /* Checks the arm's options by this build's table; another build may know others, and says so itself. */
 static int
-check_options(struct rival *rival, int command_at, bool own_program)
+check_options(struct rival *rival, const struct config *given, int command_at, bool own_program)
 {
     static struct config config;
 
@@ -89,6 +89,9 @@ check_options(struct rival *rival, int command_at, bool own_program)
         return 0;
     if (args_parse(COMMAND_ARM, rival->words - command_at + 1, rival->word + command_at - 1, &config) != 0)
         return err_context("--%s", rival->name);
+    if (config.cpus.sender != given->cpus.sender || config.cpus.receiver != given->cpus.receiver)
+        return err_set(STATUS_USAGE, "--%s: cpus: both arms run in the same place; give --cpus to the comparison",
+                       rival->name);
     return 0;
 }
 
@@ -121,7 +124,7 @@ rival_prepare(struct rival *rival, const struct config *config, enum side side)
         snprintf(cpus, sizeof cpus, "cpus=%d,%d", config->cpus.sender, config->cpus.receiver);
     if (add_words(rival, &used, "--", cpus) != 0 || add_words(rival, &used, "--", plan->setting) != 0)
         return -1;
-    return check_options(rival, command_at, plan->program == NULL);
+    return check_options(rival, config, command_at, plan->program == NULL);
 }
 
 /* In the child: becomes the arm. */

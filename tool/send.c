@@ -356,7 +356,14 @@ report(struct sender *sender)
     result_of(&sender->trial, &result);
     if (sender->trial.status == STATUS_DONE && limits_check(&sender->trial, &result) != 0)
         trial_fail(&sender->trial);
-    if (sender->hgrm.stream != NULL) {
+    if (sender->hgrm.stream != NULL && result.latency.count == 0 && sender->trial.status == STATUS_DONE) {
+        err_set(STATUS_REFUSED,
+                "--hgrm: nothing was measured that could be written; of exchanges the first %d are "
+                "reported apart, so ask for more of them",
+                EXCHANGES_APART);
+        trial_fail(&sender->trial);
+    }
+    if (sender->hgrm.stream != NULL && result.latency.count > 0) {
         record_write_hgrm(sender->hgrm.stream, &result);
         if (outfile_commit(&sender->hgrm) != 0)
             return err_context("--hgrm");
