@@ -126,7 +126,7 @@ prove-gate: needs ## run jobs of the gate of which the answer is known (PROVE="-
 trend: needs ## draw the history of ratios to the anchor release (TREND="--append JOB.json")
 	$(PYTHON) -m harness trend $(TREND)
 
-lab: $(PROGRAM) ## try what textbooks say about sockets on this kernel, and write its page (LAB="--thorough")
+lab: $(PROGRAM) ## try what textbooks say about sockets, measure ways to serve, write the page (LAB="--no-servers")
 	$(PYTHON) -m harness.lab $(LAB)
 
 bench: $(PROGRAM) $(BARE) ## measure the tool against bare loops and its peers (BENCH="--json FILE --rounds N")

@@ -21,7 +21,7 @@ from typing import Final
 from harness.curves import cdf, curve_factors, percentiles
 from harness.experiment import ChartSpec, Experiment
 from harness.load import (hold_factors, hold_write_size, pipeline, pipeline_factors, queue_factors,
-                          queue_latency)
+                          queue_latency, server_factors, servers)
 from harness.panels import (FLIGHT, GOODPUT, LATENCIES, PLACEMENTS, SEGMENT, Build, Cell, Point, Points, Table,
                             against_sndbuf, against_write_size, buffer_factors, factor_text, level_factors, levels,
                             ratios)
@@ -138,6 +138,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         "which a message was planned, so that a sender that is blocked cannot hide its queue; right counts from its "
         "write() only. Where the lines at the left climb and those at the right do not, messages wait before write(). "
         + _POINTS),
+    "servers": Kind(
+        servers, server_factors,
+        "To the right more connections are open at once; each row of panels is a length of theirs, in exchanges. Left "
+        "and middle are the latency of an exchange, median and 99th percentile: lower is sooner. Right is the rate of "
+        "all together: higher is more. " + _POINTS),
     "ratio_heatmap": Kind(
         ratios, buffer_factors,
         "Each number is the median goodput with NODELAY on, divided by that with NODELAY off: 1 is no difference, 2 is "

@@ -1,8 +1,9 @@
 """The lab's page: what `tinygram lab --json` found out, as HTML for people who learn and as Markdown.
 
-    python3 -m harness.lab [--results DIR] [--tool PATH] [--thorough] [--from LAB.json]
+    python3 -m harness.lab [--results DIR] [--tool PATH] [--thorough] [--from LAB.json] [--servers RUN | --no-servers]
 
-tries every statement and leaves lab.json, lab.html and lab.md in a new folder below results/lab. Exit status: 0 done,
+tries every statement, measures the three ways to serve many clients (harness/experiments/servers.toml, less than a
+minute), and leaves lab.json, lab.html and lab.md with the chart in a new folder below results/lab. Exit status: 0 done,
 whatever the verdicts; 3 the system refused (no program, nothing to write to); 4 the program failed; 130 interrupted.
 """
 
@@ -11,16 +12,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from harness import pair, process, store
+from harness import chart, load, pair, process, store
 from harness.schema import HarnessError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -29,6 +33,8 @@ FORMAT: Final = "tinygram-lab/1"
 LIMIT_S: Final = 300.0
 THOROUGH_LIMIT_S: Final = 1800.0
 INTERRUPTED: Final = 130
+SERVERS: Final = ROOT / "harness" / "experiments" / "servers.toml"
+SERVERS_LIMIT_S: Final = 600.0
 VERDICTS: Final = ("holds", "does not hold", "holds only if", "not tried")
 
 
@@ -45,6 +51,76 @@ class Topic:
     name: str
     anchor: str
     entries: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A way to serve, with so many connections of so many exchanges: medians over its trials.
+
+    trials: how many finished. latency_s, late_s: an exchange, median and 99th percentile; rate: exchanges a second.
+    None where no trial finished.
+    """
+
+    way: str
+    connections: int
+    exchanges: int
+    trials: int
+    latency_s: float | None
+    late_s: float | None
+    rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """What the experiment about the ways to serve has found. chart: its picture, without the end of the name."""
+
+    question: str
+    why: str
+    how_to_read: str
+    chart: Path | None
+    rows: tuple[Served, ...]
+    problems: tuple[str, ...]
+
+
+def measure_servers(tool: Path, results: Path) -> Path:
+    """Runs the experiment about the ways to serve; returns its folder. Raises LabError and KeyboardInterrupt."""
+    command = [sys.executable, "-m", "harness", "run", str(SERVERS), "--results", str(results), "--tool", str(tool)]
+    before = _runs(results)
+    try:
+        ended = subprocess.run(command, cwd=ROOT, timeout=SERVERS_LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise LabError(f"{SERVERS.name} did not end in {SERVERS_LIMIT_S:g} s; --no-servers leaves it out.") from None
+    if ended.returncode == INTERRUPTED:
+        raise KeyboardInterrupt
+    new = sorted(_runs(results) - before)
+    if not new:
+        raise LabError(f"{SERVERS.name} could not be run; --no-servers leaves it out.")
+    return new[-1]
+
+
+def _runs(results: Path) -> set[Path]:
+    return set((results / SERVERS.stem).glob("*-*"))
+
+
+def read_servers(folder: Path) -> Servers:
+    """What a run of the experiment found. Raises StoreError."""
+    done = store.read(folder)
+    picture = folder / "charts" / "servers.svg"
+    cells: dict[tuple[int, int, str], list[store.Trial]] = {}
+    for trial in done.trials:
+        key = int(trial.levels["count"]), int(trial.levels["connections"]), trial.levels["concurrency"]
+        cells.setdefault(key, []).append(trial)
+    rows = tuple(_served(*key, [trial for trial in cells[key] if not trial.failed]) for key in sorted(cells))
+    return Servers(done.experiment.question, done.experiment.why, chart.KINDS["servers"].how_to_read,
+                   picture.with_suffix("") if picture.exists() else None, rows,
+                   tuple(dict.fromkeys(trial.problem.split(": ", 2)[-1] for trial in done.trials if trial.failed)))
+
+
+def _served(exchanges: int, connections: int, way: str, trials: Sequence[store.Trial]) -> Served:
+    found = [[measure.compute(trial.document) for trial in trials] for measure in load.SERVERS]
+    known = [[value for value in values if value is not None] for values in found]
+    latency, late, rate = (median(values) if values else None for values in known)
+    return Served(way, connections, exchanges, len(trials), latency, late, rate)
 
 
 def run(tool: Path, thorough: bool = False) -> dict[str, Any]:
@@ -116,28 +192,44 @@ def machine(document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((name, "unknown" if found is None else str(found)) for name, found in rows)
 
 
+def duration(seconds: float | None) -> str:
+    """A latency in words."""
+    if seconds is None:
+        return "-"
+    scale, unit = (1, "s") if seconds >= 1 else (1e3, "ms") if seconds >= 1e-3 else (1e6, "us")
+    return f"{seconds * scale:.3g} {unit}"
+
+
+def count(value: float | None) -> str:
+    """A rate in words."""
+    return "-" if value is None else f"{value:,.0f}"
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def render(document: Mapping[str, Any], made_at: str) -> tuple[str, str]:
-    """The page as HTML and as Markdown. made_at: when, for the last line."""
+def render(document: Mapping[str, Any], made_at: str, servers: Servers | None = None) -> tuple[str, str]:
+    """The page as HTML and as Markdown. made_at: when, for the last line. servers: None leaves that section out."""
     environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True, keep_trailing_newline=True,
                               autoescape=lambda name: name is not None and name.endswith(".html"))
-    environment.filters |= {"cell": _cell, "line": line, "value": value}
+    environment.filters |= {"cell": _cell, "line": line, "value": value, "duration": duration, "count_text": count}
     known = {"document": document, "topics": topics(document), "tally": tally(document), "machine": machine(document),
-             "made_at": made_at}
+             "made_at": made_at, "servers": servers}
     return environment.get_template("lab.html").render(known), environment.get_template("lab.md").render(known)
 
 
-def write(document: Mapping[str, Any], results: Path) -> Path:
+def write(document: Mapping[str, Any], results: Path, servers: Servers | None = None) -> Path:
     """Keeps the document and its page in a new folder below `results`/lab. Returns the page. Raises StoreError."""
     now = datetime.now(UTC)
-    page, text = render(document, now.strftime("%Y-%m-%d %H:%M UTC"))
+    page, text = render(document, now.strftime("%Y-%m-%d %H:%M UTC"), servers)
     try:
         folder = store.new_folder(results / "lab", now.strftime("%Y%m%dT%H%M%SZ"))
         store.write_json(folder / "lab.json", document)
+        if servers is not None and servers.chart is not None:
+            for end in (".svg", ".png", ".tsv"):
+                shutil.copyfile(servers.chart.with_suffix(end), folder / f"servers{end}")
         (folder / "lab.md").write_text(text, encoding="utf-8")
         (folder / "lab.html").write_text(page, encoding="utf-8")
     except OSError as error:
@@ -152,13 +244,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tool", metavar="PATH", help="the program (default: TINYGRAM, or build/tinygram)")
     parser.add_argument("--thorough", action="store_true", help="also wait for what takes minutes")
     parser.add_argument("--from", dest="origin", type=Path, metavar="LAB.json", help="draw this, and try nothing")
+    serving = parser.add_mutually_exclusive_group()
+    serving.add_argument("--servers", type=Path, metavar="RUN", help="show this run of servers.toml; measure nothing")
+    serving.add_argument("--no-servers", action="store_true", help="do not measure the ways to serve many clients")
     options = parser.parse_args(arguments)
+    servers = None
     try:
         if options.origin is not None:
             document = parse(options.origin.read_text(encoding="utf-8"), str(options.origin))
         else:
-            document = run(pair.find_tool(options.tool), options.thorough)
-        page = write(document, options.results)
+            tool = pair.find_tool(options.tool)
+            document = run(tool, options.thorough)
+            if options.servers is None and not options.no_servers:
+                servers = read_servers(measure_servers(tool, options.results))
+        if options.servers is not None:
+            servers = read_servers(options.servers)
+        page = write(document, options.results, servers)
     except HarnessError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.status

@@ -1,4 +1,4 @@
-"""What load does to latency: exchanges outstanding, messages a second, bytes a write: the tables of three charts."""
+"""What load does to latency: exchanges outstanding, messages a second, bytes a write, connections: tables of charts."""
 
 from __future__ import annotations
 
@@ -126,3 +126,32 @@ def queue_latency(points: Points, factors: Sequence[str]) -> Table | None:
     def series(point: Point) -> str:
         return "every trial" if lowat is None else factor_text("NOTSENT_LOWAT", point.trial.levels[lowat])
     return panels(points, QUEUE, "latency_s", panel, place, series)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Ways to serve many connections
+
+SERVERS: Final = (
+    Derived("latency", "median", "s", seconds("latency_ns", "p50")),
+    Derived("late", "99 %", "s", seconds("latency_ns", "p99")),
+    Derived("rate", "exchanges a second", "k", rate))
+
+
+def server_factors(factors: Sequence[str]) -> Sequence[str]:
+    """The way to serve, the connections, and how many exchanges each of them carries."""
+    return [factor for factor in factors if factor in ("concurrency", "connections", "count")]
+
+
+def servers(points: Points, factors: Sequence[str]) -> Table | None:
+    """The table of plots/servers.gp: latency and rate against the connections, a line a way to serve."""
+    def place(point: Point) -> tuple[str, float]:
+        connections = point.level("connections") or str(point.trial.document["workload"]["connections"])
+        return connections, float(connections)
+
+    def panel(point: Point) -> tuple[float, str]:
+        count = point.level("count")
+        return (0, "") if count is None else (float(count), f"{count} each")
+
+    def series(point: Point) -> str:
+        return point.level("concurrency") or str(point.trial.document["setting"]["concurrency"])
+    return panels(points, SERVERS, "value", panel, place, series)

@@ -30,7 +30,8 @@ CURVES_MOST: Final = 12
 
 # Charts of an experiment that can show two runs at once: those that are grids of panels with a point a trial.
 OVERLAID: Final = ("goodput_sndbuf", "latency_sndbuf", "in_write_in_flight", "goodput_write_size",
-                   "bytes_per_segment_write_size", "goodput_levels", "pipeline", "hold_write_size", "queue_latency")
+                   "bytes_per_segment_write_size", "goodput_levels", "pipeline", "hold_write_size", "queue_latency",
+                   "servers")
 SERIES_MOST: Final = 6  # lines that plots/body/panels.gp can tell apart
 
 _RUNS: Final = "Base is grey and hollow, new is purple and full. "

@@ -32,6 +32,8 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "queue_latency": {"workload": "stream", "fixed": {"stream": "1000@{rate}", "count": "100"},
                       "factors": {"rate": ["5000", "9000", "12000"], "sndbuf": ["16K", "auto"],
                                   "notsent-lowat": ["auto", "16K"]}},
+    "servers": {"factors": {"concurrency": ["fork", "poll", "thread"], "connections": ["1", "100"],
+                            "count": ["20", "60"]}, "fixed": {"pattern": "w100,r100"}},
     "observer": {"factors": {"stamps": ["off", "on"], "pattern": ["w64,r64", "w100,w400,r1"], "nodelay": ["on"]}},
 }
 

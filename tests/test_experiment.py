@@ -34,7 +34,7 @@ def test_standard_experiments_are_sound(path: Path) -> None:
 def test_the_standard_experiments_are_there() -> None:
     assert {path.stem for path in STANDARD} == {
         "sndbuf", "write_size", "mss", "congestion", "send_with", "smoke",
-        "stall", "remedies", "timeline", "observer", "hold", "pipeline", "queue"}
+        "stall", "remedies", "timeline", "observer", "hold", "pipeline", "queue", "servers"}
 
 
 def test_the_report_answers_about_buffers_and_about_nodelay() -> None:
@@ -68,7 +68,9 @@ def test_experiments_of_one_question_change_one_thing() -> None:
     for path in STANDARD:
         loaded = experiment.load(path)
         if loaded.workload_name != "transfer":
-            assert ("congestion", "cubic") in loaded.setting and ("cpus", "same") in loaded.setting
+            assert ("congestion", "cubic") in loaded.setting
+        if loaded.workload_name != "transfer" and loaded.name != "servers":  # of which each way may use every CPU
+            assert ("cpus", "same") in loaded.setting
 
 
 def test_a_stalled_exchange_is_not_repeated_for_long() -> None:

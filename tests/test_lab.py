@@ -79,12 +79,22 @@ def program(folder: Path, script: str) -> str:
 def test_a_folder_with_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "document.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
     tool = program(tmp_path, f'[ "$*" = "lab --json --thorough" ] && cat {tmp_path}/document.json')
-    assert lab.main(["--tool", tool, "--results", str(tmp_path / "results"), "--thorough"]) == 0
+    assert lab.main(["--tool", tool, "--results", str(tmp_path / "results"), "--thorough", "--no-servers"]) == 0
     (folder,) = (tmp_path / "results" / "lab").iterdir()
     assert sorted(path.name for path in folder.iterdir()) == ["lab.html", "lab.json", "lab.md"]
     assert json.loads((folder / "lab.json").read_text(encoding="utf-8")) == DOCUMENT
     assert "1 statements: holds: 1" in capsys.readouterr().out
     assert lab.main(["--from", str(folder / "lab.json"), "--results", str(tmp_path / "again")]) == 0
+
+
+def test_the_ways_to_serve_have_a_section() -> None:
+    rows = (lab.Served("fork", 1, 20, 3, 2.5e-5, 4e-3, 51234.4), lab.Served("poll", 1000, 20, 0, None, None, None))
+    servers = lab.Servers("Which way?", "Because <so>.", "Look.", None, rows, ("too many open files",))
+    page, text = lab.render(DOCUMENT, "today", servers)
+    assert "| fork | 1 | 20 | 3 | 25 us | 4 ms | 51,234 |" in text and "| poll | 1000 | 20 | 0 | - | - | - |" in text
+    assert "<td>25 us</td><td>4 ms</td><td>51,234</td>" in page and "Because &lt;so&gt;." in page
+    assert "too many open files" in page and "too many open files" in text and "<img" not in page
+    assert "Which way?" not in "".join(lab.render(DOCUMENT, "today"))
 
 
 @pytest.mark.parametrize(("script", "status", "words"), [
