@@ -454,14 +454,6 @@ def test_hgrm_as_the_plotter_reads_it(tmp_path: Path) -> None:
         assert value_us * 1e3 == pytest.approx(exact[count - 1], rel=0.01, abs=1), count
 
 
-def test_hgrm_of_nothing(tmp_path: Path) -> None:
-    """No exchange behind the first sixteen: a file without rows, and no infinite or missing numbers in it."""
-    path = tmp_path / "none.hgrm"
-    exchange("w1,r1", "--count", 3, "--hgrm", path)
-    text = path.read_text(encoding="utf-8").lower()
-    assert "nan" not in text and "inf" not in text and "1844674" not in text
-
-
 @pytest.mark.parametrize("concurrency", CONCURRENCIES)
 def test_several_connections(concurrency: str) -> None:
     """Every connection makes all exchanges."""

@@ -178,7 +178,8 @@ parse_schedule(const char *text, void *field)
     }
     pacing->burst = 1;
     if (parse_choice(text, schedule_choices, &pacing->schedule) != 0)
-        return err_set(STATUS_USAGE, "'%.40s' is none of constant, poisson, burst:N (N at once, such as burst:10)", text);
+        return err_set(STATUS_USAGE, "'%.40s' is none of constant, poisson, burst:N (N at once, such as burst:10)",
+                       text);
     return 0;
 }
 
