@@ -51,8 +51,8 @@ lab_sndbuf_exact(struct lab_case *lab)
     lab_decide(lab, LAB_FAILS, "%d of 4 requests were read back as asked, %d doubled", exact, doubled);
     lab_why(lab,
             "Linux doubles the request, because it counts the memory of its own bookkeeping in the buffer and not the "
-            "payload alone (socket(7)); below a floor it raises it, above twice net.core.wmem_max it cuts it, both "
-            "without an error.");
+            "payload alone (socket(7)); a request above net.core.wmem_max is cut to that first, and "
+            "what is below a floor is raised, both without an error.");
 }
 
 /* Sets an option to 20000 on a socket. Returns what reads back. */

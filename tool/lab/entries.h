@@ -82,7 +82,7 @@ LAB_ENTRY(rcvbuf_autotuning, "rcvbuf-stops-autotuning", LAB_BUFFERS,
     "tcp(7), tcp_moderate_rcvbuf and tcp_rmem", "SO_RCVBUF is not set", .repeats = 5)
 LAB_ENTRY(own_buffers, "own-buffers", LAB_BUFFERS,
     "Each TCP socket has a send buffer and a receive buffer of its own.",
-    "textbooks on the sockets API; RFC 9293, 3.10.4", "the second socket is a dup() of the first", .repeats = 5)
+    "textbooks on the sockets API; RFC 9293, 3.3.1", "the second socket is a dup() of the first", .repeats = 5)
 LAB_ENTRY(window, "window", LAB_BUFFERS,
     "The peer's window never lets more bytes travel than its receive buffer takes.",
     "RFC 9293, 3.8.6; textbooks on flow control", "datagrams in place of a stream", .repeats = 5, .flags = LAB_WAITS)
@@ -114,7 +114,7 @@ LAB_ENTRY(reuse_new, "reuseaddr-new-enough", LAB_CLOSING,
     "often told; socket(7), SO_REUSEADDR", "the old server had set it too", .repeats = 5)
 LAB_ENTRY(half_close, "half-close", LAB_CLOSING,
     "shutdown(SHUT_WR) closes one direction, and the other still works.",
-    "RFC 9293, 3.6; POSIX, shutdown()", "close() in place of shutdown()", .repeats = 5)
+    "RFC 9293, 3.6.1; POSIX, shutdown()", "close() in place of shutdown()", .repeats = 5)
 LAB_ENTRY(shut_rd, "shut-rd-discards", LAB_CLOSING,
     "shutdown(SHUT_RD) discards what comes later.",
     "often told; POSIX, shutdown()", "family unix", .repeats = 5)
@@ -261,11 +261,11 @@ LAB_ENTRY(initial_window, "initial-window", LAB_NUMBERS,
     "RFC 6928", "the peer's receive buffer is small", .needs = LAB_FILTER, .repeats = 5)
 LAB_ENTRY(time_wait_length, "time-wait-fin-timeout", LAB_NUMBERS,
     "TIME_WAIT lasts tcp_fin_timeout, or 2 MSL: four minutes.",
-    "often told; RFC 9293, 3.4.2; tcp(7), tcp_fin_timeout", "the peer does not close", .needs = LAB_NAMESPACE,
+    "often told; RFC 9293, 3.4.2 and 3.6; tcp(7), tcp_fin_timeout", "the peer does not close", .needs = LAB_NAMESPACE,
     .repeats = 5, .flags = LAB_WAITS | LAB_THOROUGH)
 LAB_ENTRY(mtu_write, "mtu-write-one-segment", LAB_NUMBERS,
     "A write of the MTU's size travels as one segment.",
-    "often told; RFC 6691", "a write of the MSS in use", .repeats = 5)
+    "often told; RFC 9293, 3.7.1", "a write of the MSS in use", .repeats = 5)
 
 /* Families */
 LAB_ENTRY(families, "families-and-types", LAB_FAMILIES,
@@ -332,11 +332,11 @@ LAB_ENTRY(so_dontroute, "so-dontroute", LAB_OPTIONS,
     "POSIX, SO_DONTROUTE; socket(7)", "SO_DONTROUTE is off", .needs = LAB_NAMESPACE, .repeats = 5)
 LAB_ENTRY(multicast_if, "multicast-if", LAB_OPTIONS,
     "IP_MULTICAST_IF names the interface by which a datagram to a group leaves.",
-    "RFC 1112, 7.1; ip(7), IP_MULTICAST_IF", "IP_MULTICAST_IF is not set", .needs = LAB_NAMESPACE, .repeats = 5,
+    "RFC 1112, 6.1; ip(7), IP_MULTICAST_IF", "IP_MULTICAST_IF is not set", .needs = LAB_NAMESPACE, .repeats = 5,
     .flags = LAB_WAITS)
 LAB_ENTRY(multicast_loop, "multicast-loop", LAB_OPTIONS,
     "IP_MULTICAST_LOOP decides whether a sender hears its own datagrams.",
-    "ip(7), IP_MULTICAST_LOOP; textbooks on multicast", "it is on both times",
+    "RFC 1112, 6.1; ip(7), IP_MULTICAST_LOOP", "it is on both times",
     .needs = LAB_NAMESPACE, .repeats = 5, .flags = LAB_WAITS)
 LAB_ENTRY(keepalive_idle, "keepalive-idle", LAB_OPTIONS,
     "Keepalive is off by default, and its first probe comes after two hours at least.",

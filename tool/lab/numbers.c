@@ -84,7 +84,8 @@ lab_second_segment(struct lab_case *lab)
         lab_why(
             lab,
             "So an even number of full segments is acknowledged at once and an odd one is delayed; a sender whose last "
-            "small segment waits for that (Nagle) is fast or slow by the length of its message.");
+            "small segment waits for that (Nagle as in RFC 896; Linux does otherwise: odd-segments) is fast or slow by the "
+            "length of its message.");
     } else
         lab_decide(lab, LAB_FAILS, "two segments were acknowledged after %llu us",
                    (unsigned long long)(two_ns / NS_PER_US));

@@ -535,7 +535,7 @@ lab_keepalive_name(struct lab_case *lab)
 {
     static const struct idle_name names[] = {
         /* show keepalive-name */
-        {"TCP_KEEPIDLE", TCP_KEEPIDLE}, /* Linux, FreeBSD, POSIX since 2024 */
+        {"TCP_KEEPIDLE", TCP_KEEPIDLE}, /* Linux, FreeBSD */
 #ifdef TCP_KEEPALIVE
         {"TCP_KEEPALIVE", TCP_KEEPALIVE}, /* macOS */
 #else
@@ -566,7 +566,7 @@ lab_keepalive_name(struct lab_case *lab)
         lab_decide(lab, LAB_FAILS, "%s does not exist here, TCP_KEEPIDLE does", asked->name);
         lab_why(lab,
                 "SO_KEEPALIVE is in every system, its times are not: TCP_KEEPIDLE on Linux and FreeBSD, TCP_KEEPALIVE "
-                "on macOS, TCP_KEEPALIVE_THRESHOLD in milliseconds on Solaris. Only POSIX of 2024 names TCP_KEEPIDLE, "
-                "TCP_KEEPINTVL and TCP_KEEPCNT.");
+                "on macOS, TCP_KEEPALIVE_THRESHOLD in milliseconds on Solaris. A program that is to "
+                "be carried elsewhere asks for each name (tcp(7) calls them not portable).");
     }
 }

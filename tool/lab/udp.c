@@ -145,8 +145,8 @@ lab_udp_drops(struct lab_case *lab)
         lab_why(
             lab,
             "UDP has no flow control: what finds the reader's receive buffer full is dropped there, in silence, and "
-            "loopback is no exception. Only the socket's own counter tells (SO_MEMINFO, SO_RXQ_OVFL, "
-            "/proc/net/udp).");
+            "loopback is no exception. Only counters tell: the socket's (SO_MEMINFO, SO_RXQ_OVFL, "
+            "/proc/net/udp) and the host's (RcvbufErrors in /proc/net/snmp).");
     }
 }
 
