@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import re
+import statistics
 from pathlib import Path
 from typing import Any
 
+import invented
 import pytest
 
-from harness import lab
+from harness import lab, store
 
 ENTRY: dict[str, Any] = {
     "name": "half-close", "topic": "Closing", "statement": "shutdown(SHUT_WR) closes <one> direction.",
@@ -85,6 +88,25 @@ def test_a_folder_with_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert json.loads((folder / "lab.json").read_text(encoding="utf-8")) == DOCUMENT
     assert "1 statements: holds: 1" in capsys.readouterr().out
     assert lab.main(["--from", str(folder / "lab.json"), "--results", str(tmp_path / "again")]) == 0
+
+
+def test_a_run_of_the_servers_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Medians by way, connections and exchanges; what was refused says why, and its cell is empty."""
+    made = invented.experiment({"concurrency": ["fork", "poll"], "connections": ["1", "1000"], "count": ["20"]},
+                               ["servers"], fixed={"pattern": "w100,r100"})
+    trials = tuple(dataclasses.replace(trial, document={**trial.document, "status": 3, "error": "raise ulimit -n"})
+                   if trial.levels["connections"] == "1000" and trial.levels["concurrency"] == "poll" else trial
+                   for trial in invented.trials(made))
+    monkeypatch.setattr(lab.store, "read", lambda folder: store.Run(folder, made, None, {}, trials, ""))  # type: ignore[arg-type]
+    found = lab.read_servers(tmp_path)
+    assert [(row.way, row.connections, row.exchanges) for row in found.rows] == [
+        ("fork", 1, 20), ("poll", 1, 20), ("fork", 1000, 20), ("poll", 1000, 20)]
+    assert found.rows[3].trials == 0 and found.rows[3].latency_s is None and found.rows[3].rate is None
+    one = [trial.document["result"] for trial in trials
+           if (trial.levels["concurrency"], trial.levels["connections"]) == ("fork", "1")]
+    assert found.rows[0].trials == len(one) > 1
+    assert found.rows[0].latency_s == pytest.approx(statistics.median(r["latency_ns"]["p50"] for r in one) / 1e9)
+    assert found.chart is None and len(found.problems) == 1 and "raise ulimit -n" in found.problems[0]
 
 
 def test_the_ways_to_serve_have_a_section() -> None:
