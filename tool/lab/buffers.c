@@ -350,44 +350,66 @@ lab_rcvbuf_any_time(struct lab_case *lab)
                    (unsigned long long)early, (unsigned long long)late);
 }
 
-void
-lab_write_returned(struct lab_case *lab)
-{
-    struct endpoint at;
+/* What is known when write() of 1000 bytes has returned. */
+struct delivery {
+    ssize_t written;
+    bool acknowledged; /* by the peer's kernel */
+    bool accepted;     /* the peer's program has called accept() */
+    bool read;         /* and has read the bytes */
+};
 
-    lab_step(lab, "connect to a listener that never accepts, write 1000 bytes");
+/* Writes 1000 bytes to a listener, whose program sleeps or (`awake`) accepts and reads. Stores what the peer has. */
+static void
+deliver(struct lab_case *lab, bool awake, struct delivery *seen)
+{
+    static const char letters[1000];
+    struct endpoint at;
+    volatile int *accepted = lab_shared(lab, 2 * sizeof *accepted), *arrived = accepted + 1;
+
     int listener = lab_listen(lab, AF_INET, 1, &at);
     int fd = lab_socket(lab, AF_INET, SOCK_STREAM);
     if (connect(fd, (const struct sockaddr *)&at.address, at.len) != 0)
         lab_give_up_system(lab, errno, "connect() to loopback failed");
-    if (lab->twist) { /* a peer that reads before write() is looked at */
-        int peer = accept(listener, NULL, NULL);
-        lab_send(lab, fd, 1000, 0);
-        lab_receive(lab, peer, 1000);
-        lab_decide(lab, LAB_HOLDS, "the peer's program had read the 1000 bytes");
-        return;
+    if (awake && lab_fork(lab) == 0) { /* the peer's program */
+        int served = accept(listener, NULL, NULL);
+        *accepted = 1;
+        lab_receive(lab, served, sizeof letters);
+        *arrived = 1;
+        pause();
     }
     /* show write-returned */
-    char letters[1000] = "";
-    ssize_t written = write(fd, letters, sizeof letters); /* returns at once */
-    LAB_WAIT(lab_unacknowledged(lab, fd) == 0, LAB_SOON_NS);
-    bool acknowledged = lab_unacknowledged(lab, fd) == 0;     /* by the peer's kernel */
-    bool accepted = lab_ready(lab, listener, POLLIN, 0) == 0; /* by its program: then the listener has nothing */
+    seen->written = write(fd, letters, sizeof letters);
+    LAB_WAIT(lab_unacknowledged(lab, fd) == 0 && (!awake || *arrived), LAB_SOON_NS);
+    seen->acknowledged = lab_unacknowledged(lab, fd) == 0; /* by the peer's kernel */
+    seen->accepted = *accepted;                            /* by its program, which says so itself */
+    seen->read = *arrived;
     /* shown */
-    lab_number(lab, "write returned", (uint64_t)written, "bytes");
-    lab_word(lab, "acknowledged by the peer's kernel", acknowledged ? "yes" : "no");
-    lab_word(lab, "accepted by the peer's program", accepted ? "yes" : "no");
-    size_t more = lab_fill(lab, fd);
-    bool full = write(fd, letters, 0) == 0 && send(fd, letters, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0;
-    lab_control(lab, full, "so much that both buffers are full", "after %zu more bytes nothing more was taken", more);
-    if (written == 1000 && !accepted) {
-        lab_decide(lab, LAB_FAILS, "write() returned 1000 although the peer's program had not even called accept()");
+    close(fd);
+}
+
+void
+lab_write_returned(struct lab_case *lab)
+{
+    struct delivery seen, control;
+
+    lab_step(lab, "connect to a listener whose program does not accept, write 1000 bytes; what has the peer?");
+    deliver(lab, lab->twist, &seen);
+    deliver(lab, true, &control);
+    lab_number(lab, "write returned", seen.written < 0 ? MISSING : (uint64_t)seen.written, "bytes");
+    lab_word(lab, "acknowledged by the peer's kernel", seen.acknowledged ? "yes" : "no");
+    lab_word(lab, "accepted by the peer's program", seen.accepted ? "yes" : "no");
+    lab_word(lab, "read by the peer's program", seen.read ? "yes" : "no");
+    lab_control(lab, control.accepted && control.read, "the peer's program accepts and reads", "%s",
+                control.read ? "it had accepted, and had the 1000 bytes" : "it had not read them");
+    if (seen.written == 1000 && !seen.read) {
+        lab_decide(lab, LAB_FAILS, "write() returned 1000 although the peer's program %s",
+                   seen.accepted ? "had not read" : "had not even called accept()");
         lab_why(
             lab,
             "write() returns when the bytes are in this kernel's send buffer. That the peer's program has them only "
             "an answer of that program can tell.");
     } else
-        lab_decide(lab, LAB_HOLDS, "write() returned %zd, and the peer had accepted", written);
+        lab_decide(lab, LAB_HOLDS, "write() returned %zd, and the peer's program had read the bytes", seen.written);
 }
 
 /* What SO_RCVBUF reads of an accepted socket, and after it has received 4 MiB. */

@@ -402,23 +402,29 @@ lab_linger_drops(struct lab_case *lab)
         lab_decide(lab, LAB_HOLDS, "%zu of %zu bytes arrived", arrived, written);
 }
 
-/* 100 bytes arrive, then a reset; what the reader still gets. `over`: so much is sent that a part cannot arrive. */
+/* Who resets the connection. */
+enum resetter { RESET_BY_PEER, RESET_BY_READER, RESET_BY_NOBODY };
+
+/* 100 bytes arrive, then a reset; how many of them the reader still gets, and with which errno value it ends. */
 static size_t
-unread_after_reset(struct lab_case *lab, bool over, size_t *written, int *code)
+unread_after_reset(struct lab_case *lab, enum resetter resetter, size_t *waiting, int *code)
 {
     int ends[2];
+    const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
 
     lab_connect(lab, &(struct lab_link){.rcvbuf = 20000}, ends);
     /* show reset-destroys-unread */
-    *written = 100;
-    if (over)
-        *written = lab_fill(lab, ends[0]);
+    lab_send(lab, ends[0], 100, 0);
+    LAB_WAIT(lab_unread(lab, ends[1]) == 100, LAB_SOON_NS);
+    *waiting = (size_t)lab_unread(lab, ends[1]);
+    if (resetter == RESET_BY_PEER)
+        linger(lab, ends[0], 0);
+    if (resetter == RESET_BY_READER)
+        connect(ends[1], &nobody, sizeof nobody); /* dissolves the connection; the peer gets a reset */
     else
-        lab_send(lab, ends[0], 100, 0);
-    LAB_WAIT(lab_unread(lab, ends[1]) >= 100, LAB_SOON_NS);
-    linger(lab, ends[0], 0);
-    close(ends[0]); /* a reset */
-    LAB_WAIT(lab_ready(lab, ends[1], POLLERR, 0) & POLLERR, LAB_SOON_NS);
+        close(ends[0]); /* a reset, or with SO_LINGER as it was a FIN */
+    if (resetter == RESET_BY_PEER)
+        LAB_WAIT(lab_ready(lab, ends[1], POLLERR, 0) & POLLERR, LAB_SOON_NS);
     size_t arrived = lab_drain(lab, ends[1], code);
     /* shown */
     return arrived;
@@ -427,22 +433,25 @@ unread_after_reset(struct lab_case *lab, bool over, size_t *written, int *code)
 void
 lab_reset_unread(struct lab_case *lab)
 {
-    size_t written, control_written;
+    size_t waiting, control_waiting;
     int code, control_code;
 
     lab_step(lab, "let 100 bytes arrive, reset the connection, then read");
-    size_t arrived = unread_after_reset(lab, lab->twist, &written, &code);
-    size_t control = unread_after_reset(lab, true, &control_written, &control_code);
-    lab_number(lab, "sent", written, "bytes");
+    size_t arrived = unread_after_reset(lab, lab->twist ? RESET_BY_READER : RESET_BY_PEER, &waiting, &code);
+    size_t control = unread_after_reset(lab, RESET_BY_NOBODY, &control_waiting, &control_code);
+    lab_number(lab, "unread before the reset", waiting, "bytes");
     lab_number(lab, "read after the reset", arrived, "bytes");
     lab_word(lab, "then", "%s", lab_errno(code));
-    lab_control(lab, control < control_written, "more than had arrived", "%zu of %zu bytes could be read", control,
-                control_written);
-    if (arrived == written) {
+    lab_control(lab, waiting == 100 && control == control_waiting && control_code == 0, "close() without a reset",
+                "%zu bytes could be read, then %s", control,
+                control_code == 0 ? "came the end of the stream" : lab_errno(control_code));
+    if (arrived == waiting) {
         lab_decide(lab, LAB_FAILS, "the %zu bytes that had arrived could be read, then came %s", arrived,
                    lab_errno(code));
-        lab_why(lab, "Linux empties the send buffer at a reset and leaves the receive buffer to the reader. RFC 9293 "
-                     "lets a system flush it too, so no protocol should count on it.");
+        lab_why(lab, "A reset from the peer empties Linux's send buffer and leaves the receive buffer to the reader; "
+                     "only a reset of the reader's own side empties that too. What the peer had not yet delivered is "
+                     "lost in either case. RFC 9293 lets a system flush the receive buffer, so no protocol should "
+                     "count on it.");
     } else
-        lab_decide(lab, LAB_HOLDS, "%zu of %zu bytes could be read", arrived, written);
+        lab_decide(lab, LAB_HOLDS, "%zu of %zu bytes could be read, then came %s", arrived, waiting, lab_errno(code));
 }

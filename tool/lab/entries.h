@@ -100,7 +100,7 @@ LAB_ENTRY(rcvbuf_any_time, "rcvbuf-any-time", LAB_BUFFERS,
     "often told; RFC 7323, 2.2; tcp(7)", "none is set before the handshake", .repeats = 5, .flags = LAB_WAITS)
 LAB_ENTRY(write_returned, "write-returned", LAB_BUFFERS,
     "When write() has returned, the peer has the data.",
-    "often told; POSIX, send()", "a peer that reads at once", .repeats = 5, .flags = LAB_WAITS)
+    "often told; POSIX, send()", "the peer's program accepts and reads", .repeats = 5, .flags = LAB_WAITS)
 
 /* Closing */
 LAB_ENTRY(time_wait_first, "time-wait-first-closer", LAB_CLOSING,
@@ -136,7 +136,7 @@ LAB_ENTRY(linger_drops, "linger-drops-rest", LAB_CLOSING,
     "often told; POSIX, SO_LINGER", "a time of 0", .repeats = 5, .flags = LAB_WAITS)
 LAB_ENTRY(reset_unread, "reset-destroys-unread", LAB_CLOSING,
     "A reset destroys what the peer has not read yet.",
-    "often told; RFC 9293, 3.10.7.4", "more was sent than has arrived", .repeats = 5, .flags = LAB_WAITS)
+    "often told; RFC 9293, 3.10.7.4", "the reader itself dissolves the connection", .repeats = 5, .flags = LAB_WAITS)
 
 /* Flags */
 LAB_ENTRY(peek, "peek-leaves-data", LAB_FLAGS,
@@ -202,7 +202,8 @@ LAB_ENTRY(connect_accept, "connect-waits-for-accept", LAB_CALLS,
     "often told; POSIX, accept()", "the listener's queue is full", .repeats = 5, .flags = LAB_WAITS)
 LAB_ENTRY(listen_admits, "listen-admits", LAB_CALLS,
     "listen(n) admits n connections that wait to be accepted.",
-    "often told; POSIX, listen(); listen(2)", "listen(n - 1)", .repeats = 5, .flags = LAB_WAITS)
+    "often told; POSIX, listen(); listen(2)", "a network namespace where somaxconn is n - 1",
+    .twist_needs = LAB_NAMESPACE, .repeats = 5, .flags = LAB_WAITS)
 LAB_ENTRY(nonblocking_connect, "nonblocking-connect", LAB_CALLS,
     "A non-blocking connect() to the same host completes at once.",
     "often told; POSIX, connect()", "family unix", .repeats = 5)
@@ -261,7 +262,8 @@ LAB_ENTRY(initial_window, "initial-window", LAB_NUMBERS,
     "RFC 6928", "the peer's receive buffer is small", .needs = LAB_FILTER, .repeats = 5)
 LAB_ENTRY(time_wait_length, "time-wait-fin-timeout", LAB_NUMBERS,
     "TIME_WAIT lasts tcp_fin_timeout, or 2 MSL: four minutes.",
-    "often told; RFC 9293, 3.4.2 and 3.6; tcp(7), tcp_fin_timeout", "the peer does not close", .needs = LAB_NAMESPACE,
+    "often told; RFC 9293, 3.4.2 and 3.6; tcp(7), tcp_fin_timeout", "tcp_fin_timeout is 60 s",
+    .needs = LAB_NAMESPACE,
     .repeats = 5, .flags = LAB_WAITS | LAB_THOROUGH)
 LAB_ENTRY(mtu_write, "mtu-write-one-segment", LAB_NUMBERS,
     "A write of the MTU's size travels as one segment.",

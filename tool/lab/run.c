@@ -59,8 +59,13 @@ attempt(const struct job *job, const struct lab_entry *entry, const struct lab_o
         lab_namespace(&lab);
     entry->run(&lab);
     job->record->ended_ns = clock_now_ns();
-    if (!job->record->controlled || job->record->control_sound)
+    if (job->record->verdict == LAB_NOT_TRIED || (job->record->controlled && job->record->control_sound))
         return;
+    if (!job->record->controlled) { /* such an entry is not done */
+        job->record->verdict = LAB_NOT_TRIED;
+        snprintf(job->record->reason, sizeof job->record->reason, "no control was made, so nothing was shown");
+        return;
+    }
     /* Perhaps the machine was only too busy. */
     job->record->verdict = LAB_NOT_TRIED;
     snprintf(job->record->reason, sizeof job->record->reason,
