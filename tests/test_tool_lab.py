@@ -132,6 +132,27 @@ def test_an_interruption_ends_in_order() -> None:
     assert "interrupted after" in ended.out and "statements:" in ended.out
 
 
+def test_few_descriptors_prove_nothing(plain: dict[str, Document]) -> None:
+    """What fails for want of descriptors is not tried, whatever the statement."""
+    ended = subprocess.run(["prlimit", "--nofile=8", PROGRAM, "lab", "--json"], capture_output=True, text=True,
+                           timeout=120, check=True)
+    after = {entry["name"]: entry for entry in json.loads(ended.stdout)["entries"]}
+    assert after["listen-admits"]["verdict"] == "not tried"
+    assert {name: entry["verdict"] for name, entry in after.items()
+            if entry["verdict"] not in {"not tried", plain[name]["verdict"]}} == {}
+
+
+def test_without_proc() -> None:
+    """A state that cannot be read is not the state of a process that is gone."""
+    names = ("zombies", "waitpid-nohang", "sigchld-each", "recv-zero", "sa-restart", "close-wakes-reader")
+    hidden = subprocess.run(["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh", PROGRAM,
+                             "lab", "--json", *names], capture_output=True, text=True, timeout=120, check=False)
+    if hidden.returncode != 0 and not hidden.stdout:
+        pytest.skip("no mount namespace can be made here")
+    for entry in json.loads(hidden.stdout)["entries"]:
+        assert (entry["verdict"], "/proc" in entry["reason"]) == ("not tried", True), entry["name"]
+
+
 def test_without_privileges(tmp_path_factory: pytest.TempPathFactory, plain: dict[str, Document]) -> None:
     """An ordinary user comes to the same verdicts, or is told what an entry needs."""
     if os.geteuid() != 0:

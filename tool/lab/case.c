@@ -141,14 +141,14 @@ lab_errno(int code)
     static const struct {
         int code;
         const char *name;
-    } names[] = {NAME(EACCES),          NAME(EADDRINUSE),   NAME(EADDRNOTAVAIL), NAME(EAFNOSUPPORT), NAME(EAGAIN),
-                 NAME(EALREADY),        NAME(EBADF),        NAME(ECHILD),        NAME(ECONNABORTED), NAME(ECONNREFUSED),
-                 NAME(ECONNRESET),      NAME(EDESTADDRREQ), NAME(EDOM),          NAME(EFAULT),       NAME(EHOSTUNREACH),
-                 NAME(EINPROGRESS),     NAME(EINTR),        NAME(EINVAL),        NAME(EISCONN),      NAME(EMFILE),
-                 NAME(EMSGSIZE),        NAME(ENETUNREACH),  NAME(ENFILE),        NAME(ENOBUFS),      NAME(ENODEV),
-                 NAME(ENOENT),          NAME(ENOMEM),       NAME(ENOPROTOOPT),   NAME(ENOSYS),       NAME(ENOTCONN),
-                 NAME(ENOTSOCK),        NAME(ENXIO),        NAME(EOPNOTSUPP),    NAME(EPERM),        NAME(EPIPE),
-                 NAME(EPROTONOSUPPORT), NAME(EPROTOTYPE),   NAME(ERANGE),        NAME(ETIMEDOUT)};
+    } names[] = {NAME(EACCES),      NAME(EADDRINUSE),      NAME(EADDRNOTAVAIL), NAME(EAFNOSUPPORT), NAME(EAGAIN),
+                 NAME(EALREADY),    NAME(EBADF),           NAME(ECHILD),        NAME(ECONNABORTED), NAME(ECONNREFUSED),
+                 NAME(ECONNRESET),  NAME(EDESTADDRREQ),    NAME(EDOM),          NAME(EFAULT),       NAME(EHOSTUNREACH),
+                 NAME(EINPROGRESS), NAME(EINTR),           NAME(EINVAL),        NAME(EISCONN),      NAME(EMFILE),
+                 NAME(EMSGSIZE),    NAME(ENETUNREACH),     NAME(ENFILE),        NAME(ENOBUFS),      NAME(ENODEV),
+                 NAME(ENOENT),      NAME(ENOSPC),          NAME(ENOMEM),        NAME(ENOPROTOOPT),  NAME(ENOSYS),
+                 NAME(ENOTCONN),    NAME(ENOTSOCK),        NAME(ENXIO),         NAME(EOPNOTSUPP),   NAME(EPERM),
+                 NAME(EPIPE),       NAME(EPROTONOSUPPORT), NAME(EPROTOTYPE),    NAME(ERANGE),       NAME(ETIMEDOUT)};
 #undef NAME
 
     if (code == 0)

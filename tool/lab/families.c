@@ -17,8 +17,10 @@ carries(struct lab_case *lab, int family, int type)
     int ends[2];
     /* show families-and-types */
     int fd = socket(family, type, 0);
+    if (fd < 0 && (errno == EAFNOSUPPORT || errno == ESOCKTNOSUPPORT || errno == EPROTONOSUPPORT))
+        return errno; /* it does not exist; anything else says nothing about the family */
     if (fd < 0)
-        return errno;
+        lab_give_up_system(lab, errno, "no socket could be made");
     close(fd);
     lab_connect(lab, &(struct lab_link){.family = family, .type = type}, ends); /* bind, listen, connect, accept */
     lab_send(lab, ends[0], 100, 0);

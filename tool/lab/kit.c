@@ -345,9 +345,17 @@ lab_hear(struct lab_case *lab, int fd)
         lab_give_up_system(lab, errno, "SO_DETACH_FILTER was refused");
 }
 
+void
+lab_need_proc(struct lab_case *lab)
+{
+    if (lab_process_state(getpid()) == 0)
+        lab_give_up(lab, "/proc is missing, where the state of a process is read");
+}
+
 pid_t
 lab_fork(struct lab_case *lab)
 {
+    lab_need_proc(lab);
     pid_t pid = fork();
     if (pid < 0)
         lab_give_up_system(lab, errno, "fork() failed");

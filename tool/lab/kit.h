@@ -92,7 +92,10 @@ void lab_deafen(struct lab_case *lab, int fd);
 bool lab_may_deafen(struct lab_case *lab);
 void lab_hear(struct lab_case *lab, int fd);
 
-/* A second process; 0 in the child. It ends with the attempt. */
+/* Ends the attempt where /proc is missing: what is read of a process there would look like a process that is gone. */
+void lab_need_proc(struct lab_case *lab);
+
+/* A second process, whose state can be read; 0 in the child. It ends with the attempt. */
 pid_t lab_fork(struct lab_case *lab);
 
 /* Memory that is shared with processes forked later, zeroed. */

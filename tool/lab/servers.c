@@ -170,7 +170,8 @@ lab_waitpid(struct lab_case *lab)
     if (got == 0 && blocks)
         lab_decide(lab, LAB_HOLDS, "waitpid() returned 0 at once, wait() slept");
     else
-        lab_decide(lab, LAB_FAILS, "waitpid() returned the child");
+        lab_decide(lab, LAB_FAILS, "waitpid() returned %s, wait() %s", got == 0 ? "0 at once" : "the child",
+                   blocks ? "slept" : "did not sleep");
 }
 
 /* What the parent finds in a variable that the child has set to 7. */
@@ -354,6 +355,7 @@ close_under_reader(struct lab_case *lab, bool whole)
     pthread_t thread;
     static struct reader reader;
 
+    lab_need_proc(lab);
     lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
     /* show close-wakes-reader */
     reader = (struct reader){.fd = ends[0]};
