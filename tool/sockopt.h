@@ -94,7 +94,8 @@ int sockopt_verify(const struct sockopt_values *requested, const struct sockopt_
 /* Level and name of an option, as setsockopt(2) takes them, of a socket of family inet. */
 void sockopt_numbers(enum sockopt option, int *level, int *optname);
 
-/* setsockopt(2) and getsockopt(2) as they are, for options that are tried and not used. Return errno values, 0: done. */
+/* setsockopt(2) and getsockopt(2) as they are, for options that are tried and not used. Return errno values, 0: done.
+ */
 int sockopt_set_raw(int fd, int level, int optname, const void *value, size_t len);
 int sockopt_get_raw(int fd, int level, int optname, void *value, size_t len);
 
