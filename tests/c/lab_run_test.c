@@ -13,10 +13,24 @@
 static volatile int *shared;  /* counts attempts across their processes */
 static unsigned limit_s = 30; /* of an attempt */
 
+/* Decides beside a control that turned out as it must. */
+static void
+decide(struct lab_case *lab, enum lab_verdict verdict)
+{
+    lab_control(lab, true, "one thing", "another outcome");
+    lab_decide(lab, verdict, "seen");
+}
+
+static void
+uncontrolled(struct lab_case *lab)
+{
+    lab_decide(lab, LAB_HOLDS, "seen");
+}
+
 static void
 holds(struct lab_case *lab)
 {
-    lab_decide(lab, lab->twist ? LAB_FAILS : LAB_HOLDS, "seen");
+    decide(lab, lab->twist ? LAB_FAILS : LAB_HOLDS);
 }
 
 static void
@@ -51,7 +65,7 @@ gives_up(struct lab_case *lab)
 static void
 disagrees(struct lab_case *lab)
 {
-    lab_decide(lab, __sync_fetch_and_add(&shared[0], 1) % 2 == 0 ? LAB_HOLDS : LAB_FAILS, "seen");
+    decide(lab, __sync_fetch_and_add(&shared[0], 1) % 2 == 0 ? LAB_HOLDS : LAB_FAILS);
 }
 
 static void
@@ -59,14 +73,14 @@ busy_at_first(struct lab_case *lab)
 {
     if (__sync_fetch_and_add(&shared[0], 1) < 3)
         lab_undisturbed(lab, clock_now_ns() - NS_PER_S, 10);
-    lab_decide(lab, LAB_HOLDS, "seen");
+    decide(lab, LAB_HOLDS);
 }
 
 static void
 always_busy(struct lab_case *lab)
 {
     lab_undisturbed(lab, clock_now_ns() - NS_PER_S, 10);
-    lab_decide(lab, LAB_HOLDS, "seen");
+    decide(lab, LAB_HOLDS);
 }
 
 static void
@@ -80,7 +94,7 @@ static void
 waits(struct lab_case *lab)
 {
     usleep(500000);
-    lab_decide(lab, LAB_HOLDS, "seen");
+    decide(lab, LAB_HOLDS);
 }
 
 /* Tries one made-up entry. */
@@ -122,6 +136,7 @@ test_verdicts(void)
     check_outcome(try(busy_at_first, 1, plain), LAB_HOLDS, "");
     check_outcome(try(always_busy, 1, plain), LAB_NOT_TRIED, "too busy");
     check_outcome(try(unsound, 1, plain), LAB_NOT_TRIED, "the control did not turn out");
+    check_outcome(try(uncontrolled, 1, plain), LAB_NOT_TRIED, "no control was made");
 }
 
 static void
