@@ -419,10 +419,10 @@ unread_after_reset(struct lab_case *lab, enum resetter resetter, size_t *waiting
     *waiting = (size_t)lab_unread(lab, ends[1]);
     if (resetter == RESET_BY_PEER)
         linger(lab, ends[0], 0);
-    if (resetter == RESET_BY_READER)
-        connect(ends[1], &nobody, sizeof nobody); /* dissolves the connection; the peer gets a reset */
-    else
-        close(ends[0]); /* a reset, or with SO_LINGER as it was a FIN */
+    if (resetter != RESET_BY_READER)
+        close(ends[0]);                                     /* a reset, or with SO_LINGER as it was a FIN */
+    else if (connect(ends[1], &nobody, sizeof nobody) != 0) /* dissolves the connection; the peer gets a reset */
+        lab_give_up_system(lab, errno, "connect() to AF_UNSPEC failed");
     if (resetter == RESET_BY_PEER)
         LAB_WAIT(lab_ready(lab, ends[1], POLLERR, 0) & POLLERR, LAB_SOON_NS);
     size_t arrived = lab_drain(lab, ends[1], code);
