@@ -125,23 +125,31 @@ watch_sndbuf(struct lab_case *lab, int request, int *before, int *after)
     /* shown */
 }
 
-void
-lab_sndbuf_autotuning(struct lab_case *lab)
+/* Whether a buffer of 64 KiB keeps its size while 4 MiB pass, beside one that nobody set. `watch` reads the size of
+ * one that was set to `request` (0: not set) before and after; `first` is when the first reading was. */
+static void
+decide_autotuning(struct lab_case *lab, const char *option, const char *first,
+                  void (*watch)(struct lab_case *lab, int request, int *before, int *after))
 {
     int before, after, free_before, free_after;
 
-    lab_step(lab, "set SO_SNDBUF to 64 KiB before connect(), send 4 MiB, read SO_SNDBUF again");
-    watch_sndbuf(lab, lab->twist ? 0 : 65536, &before, &after);
-    watch_sndbuf(lab, 0, &free_before, &free_after);
-    lab_number(lab, "before connect", (uint64_t)before, "bytes");
+    watch(lab, lab->twist ? 0 : 65536, &before, &after);
+    watch(lab, 0, &free_before, &free_after);
+    lab_number(lab, first, (uint64_t)before, "bytes");
     lab_number(lab, "after 4 MiB", (uint64_t)after, "bytes");
-    lab_control(lab, free_after > free_before, "SO_SNDBUF not set", "it went from %d to %d bytes", free_before,
-                free_after);
+    lab_control(lab, free_after > free_before, option, "it went from %d to %d bytes", free_before, free_after);
     if (before == after)
         lab_decide(lab, LAB_HOLDS, "once set it stayed at %d bytes; untouched it went from %d to %d", after,
                    free_before, free_after);
     else
         lab_decide(lab, LAB_FAILS, "it went from %d to %d bytes", before, after);
+}
+
+void
+lab_sndbuf_autotuning(struct lab_case *lab)
+{
+    lab_step(lab, "set SO_SNDBUF to 64 KiB before connect(), send 4 MiB, read SO_SNDBUF again");
+    decide_autotuning(lab, "SO_SNDBUF not set", "before connect", watch_sndbuf);
 }
 
 void
@@ -436,20 +444,8 @@ watch_rcvbuf(struct lab_case *lab, int request, int *before, int *after)
 void
 lab_rcvbuf_autotuning(struct lab_case *lab)
 {
-    int before, after, free_before, free_after;
-
     lab_step(lab, "set SO_RCVBUF to 64 KiB before listen(), receive 4 MiB, read SO_RCVBUF again");
-    watch_rcvbuf(lab, lab->twist ? 0 : 65536, &before, &after);
-    watch_rcvbuf(lab, 0, &free_before, &free_after);
-    lab_number(lab, "at first", (uint64_t)before, "bytes");
-    lab_number(lab, "after 4 MiB", (uint64_t)after, "bytes");
-    lab_control(lab, free_after > free_before, "SO_RCVBUF not set", "it went from %d to %d bytes", free_before,
-                free_after);
-    if (before == after)
-        lab_decide(lab, LAB_HOLDS, "once set it stayed at %d bytes; untouched it went from %d to %d", after,
-                   free_before, free_after);
-    else
-        lab_decide(lab, LAB_FAILS, "it went from %d to %d bytes", before, after);
+    decide_autotuning(lab, "SO_RCVBUF not set", "at first", watch_rcvbuf);
 }
 
 /* Sets an option to 1 and to INT_MAX. Stores errno values and what reads back. */
