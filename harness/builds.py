@@ -53,9 +53,14 @@ class Toolchain:
         return ([f"CC={self.compiler}"] if self.compiler else []) + ([f"CFLAGS={self.flags}"] if self.flags else [])
 
     @property
+    def command(self) -> list[str]:
+        """How the compiler is called."""
+        return shlex.split(self.compiler or "cc") or ["cc"]
+
+    @property
     def identity(self) -> str:
         """A text that differs when a build would: words for make, and what the compiler says of itself."""
-        compiler = shlex.split(self.compiler or "cc") or ["cc"]
+        compiler = self.command
         try:
             said = subprocess.run([*compiler, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                                   timeout=10, check=False).stdout
@@ -162,6 +167,9 @@ class Forge:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _make(self, folder: Path, what: str, words: Sequence[str]) -> None:
+        if self.toolchain.compiler and shutil.which(self.toolchain.command[0]) is None:
+            raise BuildsError(f"there is no compiler {self.toolchain.command[0]!r}: install it, or name another with "
+                              "--cc.", Status.MISSING)
         jobs = len(os.sched_getaffinity(0))
         command = ["make", "-C", str(folder), f"-j{jobs}", *self.toolchain.arguments, *words]
         try:

@@ -93,6 +93,13 @@ def test_surroundings_do_not_leak_in(project: Path, monkeypatch: pytest.MonkeyPa
     assert Forge(project).commit("base", "v1").flags == "-O2"
 
 
+def test_a_compiler_that_is_not_there_is_named(project: Path) -> None:
+    """Not make's complaint about the headers that no compiler found."""
+    with pytest.raises(BuildsError, match="no compiler 'nosuchcc': install it, or name another.*--cc") as caught:
+        Forge(project, Toolchain("nosuchcc -m64")).working_tree("new")
+    assert caught.value.status == 6
+
+
 def test_a_dirty_tree_is_built_as_it_is_and_told(project: Path) -> None:
     """A note, not an error."""
     clean = Forge(project).working_tree("new")

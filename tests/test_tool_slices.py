@@ -133,6 +133,8 @@ def script(tmp_path: Path, text: str) -> Path:
     ("echo rubbish that is long enough; exec cat\n", ("arm new", "no turn")),
     ("printf 'TGTURN\\000\\001'; exit 0\n", ("arm new", "ended")),
     (f"{PROGRAM} \"$@\" & kill -9 $!; wait\n", ("arm new", "ended")),
+    (f"{PROGRAM} \"$@\"; exit 7\n", ("arm new", "gave its result", "status 7")),
+    (f"{PROGRAM} \"$@\"; kill -9 $$\n", ("arm new", "gave its result", "signal 9")),
 ])
 def test_arms_that_fail(tmp_path: Path, text: str, words: Sequence[str]) -> None:
     """Each way in which an arm can fail has its sentence, with the arm's name, and leaves nothing running."""

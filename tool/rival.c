@@ -226,6 +226,39 @@ is_document(const struct rival *rival)
     return length > 2 && rival->document[0] == '{' && memcmp(rival->document + length - 2, "}\n", 2) == 0;
 }
 
+/* Waits until the process has ended by itself, and keeps with what. Returns whether it has. */
+static bool
+has_ended(struct rival *rival, uint64_t deadline_ns)
+{
+    const struct timespec moment = {.tv_nsec = 200000};
+
+    while (rival->process > 0) {
+        pid_t ended = waitpid(rival->process, &rival->outcome, WNOHANG);
+        if (ended == rival->process || (ended < 0 && errno == ECHILD))
+            rival->process = -1;
+        else if (clock_now_ns() >= deadline_ns)
+            return false;
+        else
+            nanosleep(&moment, NULL);
+    }
+    return true;
+}
+
+/* A result is taken only from an arm that ends as it should: one that fails after it may have failed before. */
+static int
+check_end(struct rival *rival, uint64_t deadline_ns)
+{
+    if (!has_ended(rival, deadline_ns))
+        return err_set(STATUS_FAILED, "arm %s: it gave its result and did not end", rival->name);
+    if (WIFSIGNALED(rival->outcome))
+        return err_set(STATUS_FAILED, "arm %s: it gave its result and was ended by signal %d", rival->name,
+                       WTERMSIG(rival->outcome));
+    if (WEXITSTATUS(rival->outcome) != STATUS_DONE)
+        return err_set(STATUS_FAILED, "arm %s: it gave its result and ended with status %d", rival->name,
+                       WEXITSTATUS(rival->outcome));
+    return 0;
+}
+
 int
 rival_finish(struct rival *rival, uint64_t deadline_ns)
 {
@@ -235,7 +268,7 @@ rival_finish(struct rival *rival, uint64_t deadline_ns)
         return -1;
     if (is_document(rival)) {
         rival->document_bytes--; /* the newline */
-        return 0;
+        return check_end(rival, deadline_ns);
     }
     bool told = turn_decode(rival->document, rival->document_bytes, &failed) == 0 && failed.kind == TURN_FAILED;
     free(rival->document);
@@ -245,22 +278,6 @@ rival_finish(struct rival *rival, uint64_t deadline_ns)
     return err_set(STATUS_FAILED, "arm %s: it ended without a result", rival->name);
 }
 
-/* Waits until the process has ended by itself. Returns whether it has. */
-static bool
-has_ended(pid_t process, uint64_t deadline_ns)
-{
-    const struct timespec moment = {.tv_nsec = 200000};
-
-    for (;;) {
-        pid_t ended = waitpid(process, NULL, WNOHANG);
-        if (ended == process || (ended < 0 && errno == ECHILD))
-            return true;
-        if (clock_now_ns() >= deadline_ns)
-            return false;
-        nanosleep(&moment, NULL);
-    }
-}
-
 void
 rival_close(struct rival *rival)
 {
@@ -268,7 +285,7 @@ rival_close(struct rival *rival)
         close(rival->channel); /* its standard input ends, and so does it */
     rival->channel = -1;
     uint64_t limit_ns = err_status() == STATUS_DONE ? END_LIMIT_NS : FAILED_LIMIT_NS;
-    if (rival->process > 0 && !has_ended(rival->process, clock_deadline_ns(limit_ns))) {
+    if (rival->process > 0 && !has_ended(rival, clock_deadline_ns(limit_ns))) {
         kill(-rival->process, SIGKILL);
         waitpid(rival->process, NULL, 0);
     }

@@ -21,6 +21,7 @@ struct rival {
     char *text; /* what the words made of settings and prefix lie in */
     size_t text_bytes;
     pid_t process;
+    int outcome;    /* of that process, as waitpid tells it */
     int channel;    /* its standard input and output */
     char *document; /* its result, as it wrote it; NULL: none */
     size_t document_bytes;
@@ -36,7 +37,7 @@ int rival_start(struct rival *rival, uint64_t deadline_ns);
 /* Gives it a turn of `units`. Returns the time that it took in ns, never 0; or 0 with an error. */
 uint64_t rival_work(struct rival *rival, uint64_t units, uint64_t deadline_ns);
 
-/* Lets it finish, and keeps its document. Returns 0, or -1 with an error. */
+/* Lets it finish, and keeps its document. Returns 0, or -1 with an error, also where it ends with a status not 0. */
 int rival_finish(struct rival *rival, uint64_t deadline_ns);
 
 /* Ends the process if it has not ended, and frees everything. */
