@@ -14,6 +14,7 @@ NEW        ?=
 GATE       ?=
 PROVE      ?=
 TREND      ?=
+FUZZ_TIME  ?= 10
 JOBS       ?= $(shell nproc)
 # A python3 that has Debian's modules; asked for when it is used, after the missing ones were installed.
 PYTHON     ?= $(shell harness/bootstrap.sh --python $(NEEDS))
@@ -39,9 +40,10 @@ SOURCES    := $(wildcard tool/*.c tool/lab/*.c)
 OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/lab_code.o
 MODULES    := $(filter-out $(BUILD)/tool/main.o,$(OBJECTS))
 TESTS      := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(wildcard tests/c/*.c))
+FUZZ       := $(filter-out %/replay,$(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c)))
 BARE       := $(BUILD)/bench/bare_loop $(BUILD)/bench/bare_exchange $(BUILD)/bench/preload_congestion.so
-ALL_C      := $(SOURCES) $(wildcard tool/bench/*.c tests/c/*.c)
-ALL_H      := $(wildcard tool/*.h tool/lab/*.h tests/c/*.h)
+ALL_C      := $(SOURCES) $(wildcard tool/bench/*.c tests/c/*.c tests/fuzz/*.c)
+ALL_H      := $(wildcard tool/*.h tool/lab/*.h tests/c/*.h tests/fuzz/*.h)
 SCRIPTS    := .ci/run $(wildcard harness/*.sh tests/*.sh)
 
 # V=1 shows the commands themselves.
@@ -60,7 +62,7 @@ endif
 build: $(PROGRAM) ## build build/tinygram (the default)
 
 # What the goals need is looked for first. Those that run Python install what is missing; build only names it.
-NEEDS      := build $(filter report test run lint bench,$(MAKECMDGOALS)) \
+NEEDS      := build $(filter report test run lint bench fuzz,$(MAKECMDGOALS)) \
               $(if $(filter compare gate lab prove-gate trend,$(MAKECMDGOALS)),report)
 needs:
 	@harness/bootstrap.sh $(NEEDS)
@@ -90,6 +92,11 @@ $(BUILD)/tests/%: $(BUILD)/tests/c/%.o $(MODULES)
 	@mkdir -p $(@D) && echo "  link    $@"
 	$(QUIET)$(COMPILE) -o $@ $^ $(LIBRARIES)
 
+# Each tests/fuzz/X.c is one target; without a fuzzer it runs the files that are named.
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(MODULES)
+	@mkdir -p $(@D) && echo "  link    $@"
+	$(QUIET)$(COMPILE) -o $@ $^ $(LIBRARIES)
+
 # What the tool is measured against stands alone: no module of the tool is in it.
 $(BUILD)/bench/%: tool/bench/%.c $(BUILD)/flags
 	@mkdir -p $(@D) && echo "  build   $@"
@@ -113,7 +120,7 @@ compare: $(PROGRAM) ## set two stored runs side by side: make compare BASE=resul
 
 # With sanitizers only what runs C: they see nothing of the rest.
 TESTED     := $(if $(filter 1,$(SANITIZE)),$(shell grep -lE 'running|PROGRAM|TINYGRAM' tests/test_*.py),tests)
-test: $(PROGRAM) $(TESTS) $(BARE) ## run every test (SANITIZE=1: with sanitizers; PYTEST="-k words" narrows)
+test: $(PROGRAM) $(TESTS) $(FUZZ) $(BARE) ## run every test (SANITIZE=1: with sanitizers; PYTEST="-k words" narrows)
 	$(PYTHON) -m pytest -q $(PYTEST) $(TESTED)
 
 # Its exit status is make's when it is not 0; `python3 -m harness gate` gives its own (0 pass, 1 regression, ...).
@@ -131,6 +138,21 @@ lab: $(PROGRAM) ## try what textbooks say about sockets, measure ways to serve, 
 
 bench: $(PROGRAM) $(BARE) ## measure the tool against bare loops and its peers (BENCH="--json FILE --rounds N")
 	$(PYTHON) -m harness.bench $(BENCH)
+
+# The targets under libFuzzer and sanitizers. What a target finds is left in build/fuzzer/found, and can be run again by
+# naming the file; inputs that reached new code stay in build/fuzzer/X.d, so that the next call goes on from there.
+fuzz: needs ## let libFuzzer look for input that breaks a parser (FUZZ_TIME=seconds for each)
+	@$(MAKE) --no-print-directory BUILD=build/fuzzer CC=clang CFLAGS="-O1 -g" \
+		CHECKS="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" $(FUZZ:$(BUILD)/fuzz/%=build/fuzzer/%)
+	@mkdir -p build/fuzzer/found
+	@for target in $(notdir $(FUZZ)); do \
+		mkdir -p build/fuzzer/$$target.d && echo "  fuzz    $$target, $(FUZZ_TIME) s" && \
+		build/fuzzer/$$target -max_total_time=$(FUZZ_TIME) -max_len=16384 -timeout=5 -verbosity=0 -print_final_stats=1 \
+			-artifact_prefix=build/fuzzer/found/$$target- build/fuzzer/$$target.d tests/fuzz/seeds/$$target || exit 1; \
+	done
+build/fuzzer/%: build/fuzzer/tests/fuzz/%.o $(MODULES)
+	@echo "  link    $@"
+	$(QUIET)$(COMPILE) -fsanitize=fuzzer -o $@ $^ $(LIBRARIES)
 
 docs: $(PROGRAM) ## write the option tables of README.md anew
 	@$(PROGRAM) help --markdown > $(BUILD)/options.md
@@ -186,4 +208,4 @@ help: ## list the targets
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: build needs report run compare test gate prove-gate trend lab bench docs install lint format clean help
+.PHONY: build needs report run compare test gate prove-gate trend lab bench fuzz docs install lint format clean help

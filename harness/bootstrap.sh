@@ -1,7 +1,7 @@
 #!/bin/sh
 # What tinygram needs on Debian, found by trying it, and installed when it is missing.
 #
-#   bootstrap.sh GROUP...            make sure that the groups' needs are there: build report run test lint bench ci
+#   bootstrap.sh GROUP...            make sure that the groups' needs are there: build report run test lint bench fuzz ci
 #   bootstrap.sh --python GROUP...   print the python3 that has the groups' modules
 #
 # Quiet, and apt is not touched, when everything is there. `build` alone installs nothing: it names the command.
@@ -39,6 +39,8 @@ lint   cppcheck            command cppcheck
 lint   flake8              module flake8
 lint   mypy                module mypy
 lint   shellcheck          command shellcheck
+fuzz   clang               command clang
+fuzz   libclang-rt-14-dev  runtime fuzzer
 TABLE
 }
 
@@ -49,10 +51,11 @@ widen() {
         build | ci) echo "$group" ;;
         report | run) echo build report ;;
         bench) echo build report ;;
+        fuzz) echo build fuzz ;;
         test) echo build report test ;;
         lint) echo build report test lint ;;
         *)
-            echo "bootstrap.sh: there is no group '$group'; the groups are: build report run test lint bench ci." >&2
+            echo "bootstrap.sh: there is no group '$group'; the groups are: build report run test lint bench fuzz ci." >&2
             return 2
             ;;
         esac
@@ -81,6 +84,7 @@ is_there() { # is_there command|header|module NAME
     command) command -v "$2" || PATH=$PATH:/usr/sbin:/sbin command -v "$2" ;;
     header) echo "#include <$2>" | ${CC:-cc} -E -x c - ;;
     module) has_modules "$python" "$2" ;;
+    runtime) find "$(clang -print-runtime-dir)" -name "libclang_rt.$2*.a" | grep . ;;
     esac >/dev/null 2>&1
 }
 
