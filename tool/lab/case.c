@@ -70,6 +70,20 @@ lab_moment(struct lab_case *lab, const char *format, ...)
 }
 
 void
+lab_sample(struct lab_case *lab, const char *series, const struct lab_axis *axis, uint64_t x, uint64_t y)
+{
+    struct lab_record *record = lab->record;
+    if (record->sample_count == LAB_SAMPLES)
+        return;
+    struct lab_sample *sample = &record->samples[record->sample_count++];
+    sample->x = x;
+    sample->y = y;
+    snprintf(sample->series, sizeof sample->series, "%s", series);
+    snprintf(sample->x_unit, sizeof sample->x_unit, "%s", axis->x_unit);
+    snprintf(sample->y_unit, sizeof sample->y_unit, "%s", axis->y_unit);
+}
+
+void
 lab_control(struct lab_case *lab, bool sound, const char *change, const char *format, ...)
 {
     lab->record->controlled = true;
@@ -104,6 +118,12 @@ lab_skip(struct lab_case *lab, const char *text)
 }
 
 void
+lab_advise(struct lab_case *lab, const char *text)
+{
+    snprintf(lab->record->remedy, sizeof lab->record->remedy, "%s", text);
+}
+
+void
 lab_give_up(struct lab_case *lab, const char *format, ...)
 {
     lab->record->verdict = LAB_NOT_TRIED;
@@ -111,9 +131,40 @@ lab_give_up(struct lab_case *lab, const char *format, ...)
     _exit(LAB_EXIT_DONE);
 }
 
+/* What to do when the system refuses with `code`; NULL: that depends on what was asked. */
+static const char *
+remedy_for(int code)
+{
+    static const struct {
+        int code;
+        const char *remedy;
+    } remedies[] = {
+        {EMFILE, "allow more open descriptors (`ulimit -n 1024`) and try it again"},
+        {ENFILE, "the whole system is out of descriptors (fs.file-max): end what holds them and try it again"},
+        {ENOMEM, "free memory and try it again"},
+        {ENOBUFS, "free memory and try it again"},
+        {EPERM, "run it as root; in a container, with the capability that its policy withholds"},
+        {EACCES, "run it as root; in a container, with the capability that its policy withholds"},
+        {EADDRINUSE, "something else has this port: try it again, or end what listens there"},
+        {EADDRNOTAVAIL, "give loopback its addresses: `ip link set lo up`, net.ipv6.conf.lo.disable_ipv6 0"},
+        {EAGAIN, "let other work end (`ulimit -u` limits processes) and try it again"},
+        {EAFNOSUPPORT, "nothing here: this kernel was built without it; try a kernel that has it"},
+        {EPROTONOSUPPORT, "nothing here: this kernel was built without it; try a kernel that has it"},
+        {ENOPROTOOPT, "nothing here: this kernel does not know the option; try one that does"},
+        {ENOSYS, "nothing here: this kernel lacks the call, or a policy forbids it"},
+    };
+
+    for (size_t i = 0; i < sizeof remedies / sizeof remedies[0]; i++)
+        if (remedies[i].code == code)
+            return remedies[i].remedy;
+    return NULL;
+}
+
 void
 lab_give_up_system(struct lab_case *lab, int code, const char *what)
 {
+    if (lab->record->remedy[0] == '\0' && remedy_for(code) != NULL)
+        lab_advise(lab, remedy_for(code));
     lab_give_up(lab, "%s: %s", what, lab_errno(code));
 }
 
@@ -124,6 +175,7 @@ lab_undisturbed(struct lab_case *lab, uint64_t since_ns, unsigned limit_ms)
     if (took_ns <= limit_ms * NS_PER_MS)
         return;
     lab->record->verdict = LAB_NOT_TRIED;
+    lab_advise(lab, LAB_WHEN_QUIET);
     snprintf(lab->record->reason, sizeof lab->record->reason,
              "the machine was too busy: what must take less than %u ms took %llu", limit_ms,
              (unsigned long long)(took_ns / NS_PER_MS));

@@ -60,6 +60,7 @@ struct lab_entry {
     unsigned repeats;     /* attempts; at least 5 where chance can enter */
     unsigned flags;       /* of enum lab_flags */
     unsigned limit_s;     /* an attempt that takes longer hangs; 0: 10 s */
+    const char *sysctls;  /* names of those that matter here, blanks between them; NULL: none does */
 };
 
 #define LAB_TEXT_BYTES 240
@@ -67,6 +68,8 @@ struct lab_entry {
 #define LAB_STEPS 12
 #define LAB_FACTS 24
 #define LAB_MOMENTS 16
+#define LAB_SAMPLES 96
+#define LAB_SYSCTLS 4 /* that one entry may name */
 
 /* One piece of evidence: a number with its unit, or a word (the name of an errno value, a state). */
 struct lab_fact {
@@ -81,20 +84,40 @@ struct lab_moment {
     char what[120];
 };
 
+/* A point of a series, for a picture. */
+struct lab_sample {
+    char series[32];
+    uint64_t x, y; /* units: see lab_sample() */
+    char x_unit[12], y_unit[12];
+};
+
+/* A sysctl that matters, as the attempt saw it: in its own network namespace where it has one. */
+struct lab_sysctl_seen {
+    char name[48];
+    char value[48]; /* when the attempt began; "": this kernel has none of that name */
+    char then[48];  /* what the attempt set it to, in order; "": it did not */
+};
+
 /* What one attempt saw. */
 struct lab_record {
     enum lab_verdict verdict;
     char summary[LAB_TEXT_BYTES];   /* the evidence in one line */
     char condition[LAB_TEXT_BYTES]; /* with LAB_ONLY_IF: holds only if this */
     char reason[LAB_TEXT_BYTES];    /* with LAB_NOT_TRIED: why not */
+    char remedy[LAB_TEXT_BYTES];    /* with LAB_NOT_TRIED: what to do about it; "": nothing in particular */
     char why[LAB_WHY_BYTES];        /* "" where nothing needs explaining */
     char skipped[LAB_TEXT_BYTES];   /* what only --thorough shows; "" */
     unsigned step_count, fact_count, moment_count;
     char steps[LAB_STEPS][LAB_TEXT_BYTES];
     struct lab_fact facts[LAB_FACTS];
     struct lab_moment moments[LAB_MOMENTS];
-    bool controlled;                      /* a control was made */
-    bool control_sound;                   /* and turned out as it must */
+    unsigned sample_count, sysctl_count;
+    struct lab_sample samples[LAB_SAMPLES];
+    struct lab_sysctl_seen sysctls[LAB_SYSCTLS];
+    char congestion[16]; /* of the first connection of lab_connect(); "": it made none */
+    uint64_t mss;        /* the segment that this connection was limited to; MISSING: none was asked for */
+    bool controlled;     /* a control was made */
+    bool control_sound;  /* and turned out as it must */
     char control_change[LAB_TEXT_BYTES];  /* the one change */
     char control_outcome[LAB_TEXT_BYTES]; /* what was seen then */
     uint64_t began_ns, ended_ns;
@@ -119,6 +142,13 @@ void lab_word(struct lab_case *lab, const char *name, const char *format, ...) L
 /* A point of the timeline, at the present moment. */
 void lab_moment(struct lab_case *lab, const char *format, ...) LAB_FORMAT(2, 3);
 
+/* A point of a series, for a picture: (x, y) with their units, which are the same for all of its points. What is more
+ * than LAB_SAMPLES is left out. */
+struct lab_axis {
+    const char *x_unit, *y_unit;
+};
+void lab_sample(struct lab_case *lab, const char *series, const struct lab_axis *axis, uint64_t x, uint64_t y);
+
 /* The negative control: the same code with one change. `sound`: it turned out as it must for the observation to mean
  * anything; otherwise the attempt is not tried. */
 void lab_control(struct lab_case *lab, bool sound, const char *change, const char *format, ...) LAB_FORMAT(4, 5);
@@ -135,15 +165,21 @@ void lab_why(struct lab_case *lab, const char *text);
 /* What --thorough would have shown. */
 void lab_skip(struct lab_case *lab, const char *text);
 
+/* What to do where the attempt is given up next. */
+void lab_advise(struct lab_case *lab, const char *text);
+
 /* Ends the attempt: it could not be made, for this reason. */
 void lab_give_up(struct lab_case *lab, const char *format, ...) __attribute__((noreturn)) LAB_FORMAT(2, 3);
 
-/* As lab_give_up(), with the system's words for errno `code`. */
+/* As lab_give_up(), with the system's word for errno `code`, and what to do about it. */
 void lab_give_up_system(struct lab_case *lab, int code, const char *what) __attribute__((noreturn));
 
 /* Ends the attempt when more than `limit_ms` have passed since `since_ns`: the machine was too busy for what was seen
  * to mean anything, so it is made again, a few times at most. */
 void lab_undisturbed(struct lab_case *lab, uint64_t since_ns, unsigned limit_ms);
+
+/* What to do when other work was in the way. */
+#define LAB_WHEN_QUIET "let other work on this machine end, and try it again"
 
 /* Exit statuses of an attempt's process. */
 #define LAB_EXIT_DONE 0

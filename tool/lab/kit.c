@@ -23,6 +23,7 @@
 #include <linux/tcp.h>
 
 #include "err.h"
+#include "lab/sysctl.h"
 #include "shared.h"
 #include "system.h"
 #include "tcpinfo.h"
@@ -144,6 +145,20 @@ connect_datagrams(struct lab_case *lab, const struct lab_link *link, int family,
         lab_give_up_system(lab, errno, "a datagram socket could not be connected");
 }
 
+/* The first connection's congestion control and MSS stand beside the verdict. */
+static void
+note_connection(struct lab_case *lab, const struct lab_link *link, int fd)
+{
+    struct lab_record *record = lab->record;
+    char name[sizeof record->congestion] = "";
+    socklen_t len = sizeof name - 1;
+
+    if (record->congestion[0] != '\0' || getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len) != 0)
+        return;
+    snprintf(record->congestion, sizeof record->congestion, "%s", name);
+    record->mss = link->mss != 0 ? lab_info(fd, "snd_mss") : MISSING;
+}
+
 void
 lab_connect(struct lab_case *lab, const struct lab_link *link, int ends[2])
 {
@@ -179,6 +194,8 @@ lab_connect(struct lab_case *lab, const struct lab_link *link, int ends[2])
     if (ends[1] < 0)
         lab_give_up_system(lab, errno, "accept() failed");
     close(listener);
+    if (family != AF_UNIX)
+        note_connection(lab, link, ends[0]);
 }
 
 void
@@ -348,8 +365,10 @@ lab_hear(struct lab_case *lab, int fd)
 void
 lab_need_proc(struct lab_case *lab)
 {
-    if (lab_process_state(getpid()) == 0)
-        lab_give_up(lab, "/proc is missing, where the state of a process is read");
+    if (lab_process_state(getpid()) != 0)
+        return;
+    lab_advise(lab, "mount it: `mount -t proc proc /proc`");
+    lab_give_up(lab, "/proc is missing, where the state of a process is read");
 }
 
 pid_t
@@ -405,18 +424,26 @@ lab_drop_privilege(struct lab_case *lab)
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* changing the user has cleared it */
 }
 
+static void __attribute__((noreturn)) no_namespace(struct lab_case *lab, int code)
+{
+    lab_advise(lab, "run it as root, or allow user namespaces: user.max_user_namespaces above 0, and where they are "
+                    "there kernel.unprivileged_userns_clone 1 or kernel.apparmor_restrict_unprivileged_userns 0");
+    lab_give_up_system(lab, code, "no network namespace could be made");
+}
+
 void
 lab_namespace(struct lab_case *lab)
 {
     struct ifreq lo = {.ifr_flags = IFF_UP};
 
     if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
-        lab_give_up_system(lab, errno, "no network namespace could be made (be root, or allow user namespaces)");
+        no_namespace(lab, errno);
     snprintf(lo.ifr_name, sizeof lo.ifr_name, "lo");
     int fd = lab_socket(lab, AF_INET, SOCK_DGRAM);
     if (ioctl(fd, SIOCSIFFLAGS, &lo) != 0)
         lab_give_up_system(lab, errno, "loopback of the new namespace could not be switched on");
     close(fd);
+    lab_sysctl_note(lab); /* a namespace has its own */
 }
 
 void
@@ -428,6 +455,7 @@ lab_sysctl(struct lab_case *lab, const char *path, const char *value)
     if (write(fd, value, strlen(value)) != (ssize_t)strlen(value))
         lab_give_up(lab, "%s took no %s: %s", path, value, lab_errno(errno));
     close(fd);
+    lab_sysctl_changed(lab, path, value);
 }
 
 const char *

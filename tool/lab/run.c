@@ -16,6 +16,7 @@
 #include "err.h"
 #include "interrupt.h"
 #include "lab/kit.h"
+#include "lab/sysctl.h"
 #include "shared.h"
 
 #define LIMIT_S 10
@@ -46,14 +47,20 @@ attempt(const struct job *job, const struct lab_entry *entry, const struct lab_o
     for (size_t i = 0; i < sizeof ordinary / sizeof ordinary[0]; i++)
         signal(ordinary[i], SIG_DFL);
     job->record->began_ns = clock_now_ns();
-    if ((needs & LAB_ROOT) != 0 && geteuid() != 0)
-        lab_give_up(&lab, "it needs a privilege: run it as root");
+    job->record->mss = MISSING;
+    lab_sysctl_note(&lab);
+    if ((needs & LAB_ROOT) != 0 && geteuid() != 0) {
+        lab_advise(&lab, "run it as root");
+        lab_give_up(&lab, "it needs a privilege that this user lacks");
+    }
     if ((needs & LAB_INET6) != 0) {
         struct endpoint at = lab_loopback(&lab, AF_INET6, 0);
+        lab_advise(&lab, "switch it on: net.ipv6.conf.lo.disable_ipv6 0, or a kernel with IPv6");
         int fd = lab_socket(&lab, AF_INET6, SOCK_STREAM);
         if (bind(fd, (const struct sockaddr *)&at.address, at.len) != 0)
             lab_give_up_system(&lab, errno, "this machine has no address ::1");
         close(fd);
+        lab_advise(&lab, "");
     }
     if ((needs & LAB_NAMESPACE) != 0 || ((needs & LAB_FILTER) != 0 && !lab_may_deafen(&lab)))
         lab_namespace(&lab);
@@ -68,6 +75,7 @@ attempt(const struct job *job, const struct lab_entry *entry, const struct lab_o
     }
     /* Perhaps the machine was only too busy. */
     job->record->verdict = LAB_NOT_TRIED;
+    lab_advise(&lab, LAB_WHEN_QUIET);
     snprintf(job->record->reason, sizeof job->record->reason,
              "the control did not turn out as it must, so nothing was shown (%.80s: %.80s)",
              job->record->control_change, job->record->control_outcome);
@@ -114,6 +122,7 @@ note_end(struct job *job, int status, struct lab_outcome *outcome)
     job->ended = true;
     if (WIFSIGNALED(status)) {
         record->verdict = LAB_NOT_TRIED;
+        snprintf(record->remedy, sizeof record->remedy, LAB_WHEN_QUIET);
         if (clock_now_ns() >= job->deadline_ns)
             snprintf(record->reason, sizeof record->reason, "the attempt hung and was ended when its time was up");
         else
@@ -195,6 +204,24 @@ run_all(struct job *jobs, size_t count, struct lab_outcome *outcomes, const stru
     return left < 0 ? -1 : 0;
 }
 
+/* What to do about an entry that was not tried. */
+static void
+advise(struct lab_outcome *outcome, bool interrupted)
+{
+    const struct lab_entry *entry = outcome->entry;
+    const char *known = outcome->record->remedy;
+
+    if (interrupted)
+        known = "run it again and let it end";
+    else if (known[0] == '\0' && (entry->needs & (LAB_ROOT | LAB_NAMESPACE | LAB_FILTER)) != 0 && geteuid() != 0)
+        known = "run it as root";
+    if (known[0] != '\0')
+        snprintf(outcome->remedy, sizeof outcome->remedy, "%s", known);
+    else
+        snprintf(outcome->remedy, sizeof outcome->remedy,
+                 "try it alone (`tinygram lab %s`); if it stays so, this machine cannot show it", entry->name);
+}
+
 /* The verdict of an entry, from its attempts. */
 static void
 conclude(struct lab_outcome *outcome)
@@ -233,6 +260,8 @@ conclude(struct lab_outcome *outcome)
                  made, outcome->tally[LAB_HOLDS], outcome->tally[LAB_FAILS], outcome->tally[LAB_ONLY_IF]);
     else if (outcome->verdict == LAB_ONLY_IF)
         snprintf(outcome->condition, sizeof outcome->condition, "%s", outcome->record->condition);
+    if (outcome->verdict == LAB_NOT_TRIED)
+        advise(outcome, made < outcome->planned);
 }
 
 static unsigned

@@ -28,6 +28,7 @@ struct lab_outcome {
     enum lab_verdict verdict;        /* of the entry */
     char condition[LAB_TEXT_BYTES];  /* with LAB_ONLY_IF */
     char reason[LAB_TEXT_BYTES];     /* with LAB_NOT_TRIED */
+    char remedy[LAB_TEXT_BYTES];     /* with LAB_NOT_TRIED: what to do about it */
     const struct lab_record *record; /* what to show: the first attempt whose verdict is the entry's */
     struct lab_record *records;      /* all attempts, `planned` of them */
 };
