@@ -102,6 +102,84 @@ def test_the_machine_stands_beside_the_verdicts() -> None:
     assert "net.ipv4.tcp_fin_timeout" in machine["sysctl"]
 
 
+# Names that only newer kernels have; every other one in the table must be there.
+YOUNG = {"net.ipv4.tcp_rto_min_us", "net.ipv4.tcp_pingpong_thresh"}
+
+
+def kernel_setting(name: str) -> str | None:
+    """What /proc/sys says of a sysctl; None where it has none."""
+    path = Path("/proc/sys", *name.split("."))
+    return " ".join(path.read_text(encoding="utf-8").split()) if path.exists() else None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_sysctls_of_an_entry(name: str, plain: dict[str, Document], twisted: dict[str, Document]) -> None:
+    """What a row names exists in /proc/sys and was read there; what the observation, the control or the twist sets, and
+    what the evidence tells, the row names."""
+    entry, other = plain[name], twisted[name]
+    named = {each["name"]: each for each in entry["sysctls"]}
+    for each in named.values():
+        assert each["value"] is not None or each["name"] in YOUNG, f"this kernel has no {each['name']}"
+        if "network namespace" not in entry["needs"] and each["set_to"] is None:
+            assert each["value"] == kernel_setting(each["name"])
+    assert {fact["name"] for fact in entry["evidence"] if re.fullmatch(r"net\.[a-z0-9_.]+", fact["name"])} <= set(named)
+    (bases := {each.rsplit(".", 1)[1] for each in named}).update(each for each in named)
+    told = set(re.findall(r"\b(?:tcp|ip|icmp)_[a-z_]+\b|\bsomaxconn\b", entry["twist"]))
+    assert told <= bases, f"the twist of {name} is about {told - bases}, which its row does not name"
+    if told and other["verdict"] != "not tried":
+        assert any(each["set_to"] for each in other["sysctls"]), "the twist sets none of them"
+
+
+def test_what_decides_stands_in_the_story() -> None:
+    """HZ, congestion control, MSS, and the sysctls that matter with what the entry made of them."""
+    document = run("lab", "cork-ceiling", "time-wait-fin-timeout", "--json").document
+    story = " ".join(run("lab", "cork-ceiling", "time-wait-fin-timeout").out.split())
+    assert f"Depends on HZ {document['machine']['hz']}; congestion control reno; MSS 14" in story
+    (cork, wait) = document["entries"]
+    assert cork["congestion"] == "reno" and 1000 < cork["mss"] < 1500 and wait["mss"] is None
+    assert f"MSS {cork['mss']} (limited with TCP_MAXSEG)" in story
+    assert f"MSS {document['machine']['loopback_mss']} (of loopback)" in story
+    (rto, fin) = cork["sysctls"] + wait["sysctls"]
+    assert f"net.ipv4.tcp_rto_min_us={rto['value']}" in story or rto["value"] is None
+    if wait["verdict"] != "not tried":
+        assert fin["set_to"] == "5" and f"net.ipv4.tcp_fin_timeout={fin['value']}, here set to 5" in story
+
+
+def test_what_was_set_is_seen(tmp_path: Path) -> None:
+    """The sysctl that the attempt saw stands beside the verdict, not the one of another network namespace."""
+    command = ["unshare", "-n", "sh", "-c", 'ip link set lo up && echo 20000 > /proc/sys/net/ipv4/tcp_rto_min_us && '
+               'exec "$@"', "sh", PROGRAM, "lab", "cork-ceiling"]
+    ended = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=60, check=False)
+    if ended.returncode != 0 and not ended.stdout:
+        pytest.skip(f"no network namespace with that sysctl can be made here: {ended.stderr}")
+    assert "net.ipv4.tcp_rto_min_us=20000\n" in ended.stdout
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 200])
+def test_lines_fit_the_terminal(columns: int) -> None:
+    """No line of the table is longer than the page (nor than 120), no word is cut, and verdict and name begin a line."""
+    ended = run("lab", "Names", env={**os.environ, "COLUMNS": str(columns)})
+    lines = ended.out.splitlines()
+    assert max(map(len, lines)) <= min(columns, 120) and not any(line.endswith(" ") for line in lines)
+    document = run("lab", "Names", "--json").document
+    text = " ".join(ended.out.split())
+    for entry in document["entries"]:
+        assert f"{entry['name']}: {entry['statement']}" in text
+        assert any(re.match(rf"  {entry['verdict']} +{entry['name']}:", line) for line in lines)
+        assert all(f"With {each['name']}={each['value']}" in text for each in entry["sysctls"] if each["value"])
+    assert "Seen: 2 addresses" in text or "Seen: 1 address" in text
+    assert f"HZ {document['machine']['hz']}, default congestion control " \
+        f"{document['machine']['congestion_default']}" in text
+
+
+def test_a_story_fits_the_terminal() -> None:
+    """But for the C, which stands as it was written."""
+    for columns in (60, 100):
+        out = run("lab", "time-wait-fin-timeout", env={**os.environ, "COLUMNS": str(columns)}).out
+        words, _ = out.split("The C that ran")
+        assert max(map(len, words.splitlines())) <= columns
+
+
 def test_the_table_and_the_story() -> None:
     story = run("lab", "half-close")
     assert story.status == 0
@@ -112,10 +190,28 @@ def test_the_table_and_the_story() -> None:
     assert all(len(line) <= 200 for line in listed.splitlines())
 
 
-def test_an_unknown_name_is_told_with_the_nearest() -> None:
-    fails(2, "no entry 'half-closed'", "did you mean half-close?", arguments=("lab", "half-closed"))
-    fails(2, "--list", arguments=("lab", "zzzzzzzzzzzzzzzzzzzz"))
-    fails(2, "nagle-has-a-timer", arguments=("lab", "small-waits", "nagle"))
+def test_a_topic_is_named_like_an_entry() -> None:
+    """It stands for its entries: a table, or with an entry of its own name their stories. No entry is called so."""
+    listed = [line.split(None, 2) for line in run("lab", "--list").out.splitlines()]
+    topics = {topic for topic, _, _ in listed}
+    assert not {name for _, name, _ in listed} & {topic.lower() for topic in topics}
+    for word in ("Families", "families"):
+        assert [line.split(None, 2)[1] for line in run("lab", word, "--list").out.splitlines()] == [
+            name for topic, name, _ in listed if topic == "Families"]
+    table = run("lab", "names").out
+    assert "\nNames\n" in table and "Statement" not in table and "\n4 statements: " in table
+    both = run("lab", "names", "gethostbyname-is-yours").out
+    assert both.count("  Statement ") == 4 and "statements:" not in both
+
+
+@pytest.mark.parametrize(("wanted", "said"), [
+    ("half-closed", "did you mean half-close?"), ("nagle-tiemr", "did you mean nagle-has-a-timer?"),
+    ("timer", "did you mean nagle-has-a-timer?"), ("windwo", "did you mean window, zero-window"),
+    ("naggle", "did you mean Nagle"), ("Closign", "did you mean Closing?"), ("reuse-addr", "reuseaddr-new-enough"),
+    ("sndbuf", "did you mean sndbuf-exact, sndbuf-stops-autotuning?"), ("zzzzzzzzzzzzzzzzzzzz", "--list"),
+    ("xyz", "--list"), ("", "--list"), ("-", "--list")])
+def test_an_unknown_name_is_told_with_the_nearest(wanted: str, said: str) -> None:
+    fails(2, said, arguments=("lab", "small-waits", wanted))
 
 
 def test_the_hidden_option_is_hidden() -> None:
@@ -129,7 +225,9 @@ def test_an_interruption_ends_in_order() -> None:
         running.kill(signal.SIGINT)
         ended = running.wait()
     assert ended.status == 130
-    assert "interrupted after" in ended.out and "statements:" in ended.out
+    text = " ".join(ended.out.split())
+    assert "Why not: interrupted after" in text and "What to do: run it again and let it end." in text
+    assert "statements:" in text
 
 
 def test_few_descriptors_prove_nothing(plain: dict[str, Document]) -> None:
@@ -138,6 +236,9 @@ def test_few_descriptors_prove_nothing(plain: dict[str, Document]) -> None:
                            timeout=120, check=True)
     after = {entry["name"]: entry for entry in json.loads(ended.stdout)["entries"]}
     assert after["listen-admits"]["verdict"] == "not tried"
+    assert "ulimit -n" in after["listen-admits"]["remedy"] and "EMFILE" in after["listen-admits"]["reason"]
+    for entry in after.values():
+        assert (entry["remedy"] is not None) == (entry["reason"] is not None) == (entry["verdict"] == "not tried")
     assert {name: entry["verdict"] for name, entry in after.items()
             if entry["verdict"] not in {"not tried", plain[name]["verdict"]}} == {}
 
@@ -151,6 +252,7 @@ def test_without_proc() -> None:
         pytest.skip("no mount namespace can be made here")
     for entry in json.loads(hidden.stdout)["entries"]:
         assert (entry["verdict"], "/proc" in entry["reason"]) == ("not tried", True), entry["name"]
+        assert entry["remedy"] == "mount it: `mount -t proc proc /proc`"
 
 
 def test_without_privileges(tmp_path_factory: pytest.TempPathFactory, plain: dict[str, Document]) -> None:
@@ -168,6 +270,7 @@ def test_without_privileges(tmp_path_factory: pytest.TempPathFactory, plain: dic
     for entry in json.loads(ended.stdout)["entries"]:
         if entry["verdict"] == "not tried":
             assert entry["needs"], f"{entry['name']}: {entry['reason']}"
+            assert "run it as root" in entry["remedy"], entry["name"]
         else:
             assert entry["verdict"] == plain[entry["name"]]["verdict"], entry["name"]
 

@@ -26,7 +26,8 @@ static const struct {
     {"slices", "", COMMAND_SLICES,
      "Two arms (settings, builds or environments) that take turns in slices: one invocation of a comparison, raw."},
     {"lab", "[NAME...]", COMMAND_LAB,
-     "What textbooks say about sockets, tried on this kernel: a table, or for a NAME the whole story with its C."},
+     "What textbooks say about sockets, tried on this kernel: a table (of a topic, if NAME is one), or for a NAME the "
+     "whole story with its C."},
     {"options", "", COMMAND_OPTIONS,
      "Every socket option: what this kernel does when it is not set, what it takes, refuses and makes of it; tried."},
     {"help", "", COMMAND_HELP, "This text; --man prints the man page, --markdown and --json the tables of options."},
