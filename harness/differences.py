@@ -8,7 +8,7 @@ look for. Exact counters do not depend on that; only other work, or another sett
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -136,12 +136,17 @@ def _variants(base: Experiment, new: Experiment) -> Iterator[Difference]:
             yield from _options("setting", both[0][name], both[1][name], f"variant {name}: ")
 
 
+def another_machine(found: tuple[Difference, ...]) -> tuple[str, ...]:
+    """What of the differences tells two machines, or two systems on one machine, from each other."""
+    return tuple(one.name for one in found if one.group == "machine" and one.name in _IDENTITY)
+
+
 def not_judged(found: tuple[Difference, ...]) -> str:
     """Why the timings of two runs are drawn and not judged: one sentence. found: their differences."""
     machine = [one.name for one in found if one.group == "machine" and one.name != "boot_id"]
     work = [one.name for one in found if one.forbids == EVERYTHING]
-    if any(name in _IDENTITY for name in machine):
-        which = [name for name in machine if name in _IDENTITY]
+    which = another_machine(found)
+    if which:
         why = f"the runs come from two machines or systems ({_listed(which)})"
     elif work:
         why = f"the runs did not do the same ({_listed(work)})"
@@ -155,7 +160,7 @@ def not_judged(found: tuple[Difference, ...]) -> str:
     return f"The timings are drawn, and not judged, because {why}."
 
 
-def _listed(names: list[str], most: int = 4) -> str:
+def _listed(names: Sequence[str], most: int = 4) -> str:
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 

@@ -234,11 +234,30 @@ def _inverted(base_median: float | None, new_median: float | None, base: Sequenc
 # ---------------------------------------------------------------------------------------------------------------------
 # Exact counters
 
+_SEGMENTS: Final = ("result", "data_segments")
+_STALLS: Final = ("result", "stalls", "count")
+# Stalls that a busy machine makes: a last segment that is sent again because its ACK came late, and a receiver that got
+# no CPU. They say nothing about what is compared, however exact the rest is.
+_BY_CHANCE: Final = ("retransmission", "reader_late")
+
+
+def counted(document: Mapping[str, Any], path: Sequence[str]) -> Value:
+    """The value of an exact field, without what chance adds to it: segments sent again, and stalls of the machine."""
+    value: Value = follow(document, path)
+    if tuple(path) == _SEGMENTS:
+        return COUNTERS["data_segments"].read(document)
+    if tuple(path) == _STALLS and isinstance(value, int):
+        each = (follow(document, ("result", "stalls", "by_mechanism", name)) for name in _BY_CHANCE)
+        return value - sum(int(number or 0) for number in each)
+    return value
+
 
 def counter_words(path: Sequence[str]) -> str:
     """The name of an exact field: writes; stalls; stalls held by Nagle until a delayed ACK; nodelay of the sender."""
     if path[0] == "setting":
         return f"{path[-1]} of the {path[2]}{', at the end' if path[3] == 'end' else ''}"
+    if tuple(path) == _SEGMENTS:
+        return "data segments but those sent again"
     if "by_mechanism" in path:
         return f"stalls {dict(MECHANISMS)[path[-1]]}"
     return path[1].replace("_", " ")
@@ -248,8 +267,10 @@ def _exact(cell: str, base: Points, new: Points) -> Iterator[Exact]:
     if not base or not new:
         return
     for path, field in schema.exact_fields():
+        if path[-1] in _BY_CHANCE:
+            continue
         if all(schema.exact_in(point.trial.document, path, str(field.exact)) for point in (*base, *new)):
-            one, other = (tuple(follow(point.trial.document, path) for point in side) for side in (base, new))
+            one, other = (tuple(counted(point.trial.document, path) for point in side) for side in (base, new))
             if any(value is not None for value in (*one, *other)):
                 yield judge(cell, path, field, one, other)
 

@@ -196,22 +196,36 @@ def resume(folder: Path, machine: Machine) -> tuple[Run, Writer]:
 def read(folder: Path) -> Run:
     """The run in a folder. Raises StoreError when something is missing or damaged."""
     try:
-        experiment = parse((folder / "experiment.toml").read_text(encoding="utf-8"),
-                           folder / f"{folder.resolve().parent.name}.toml")
-        plan = plans.from_tsv((folder / "plan.tsv").read_text(encoding="utf-8"), str(folder / "plan.tsv"))
-        machine = json.loads((folder / "machine.json").read_text(encoding="utf-8"))
+        experiment = parse(_text(folder / "experiment.toml"), folder / f"{folder.resolve().parent.name}.toml")
+        plan = plans.from_tsv(_text(folder / "plan.tsv"), str(folder / "plan.tsv"))
+        machine = _object(folder / "machine.json")
         lines = (folder / "trials.jsonl").read_bytes().split(b"\n")
     except OSError as error:
         raise StoreError(f"{folder} is not a run: {error.strerror}: {error.filename}. "
                          "Name a folder such as results/sndbuf/20260102T030405Z-1a2b.") from None
     except (ValueError, ExperimentError) as error:
-        raise StoreError(f"{folder} is damaged: {error}") from None
+        raise StoreError(f"{folder} is damaged: {str(error).rstrip('.')}. Copy the run anew from where it is whole, or "
+                         "run its experiment again.") from None
     word = ""
     if lines[-1]:
         word = f"the last line of {folder / 'trials.jsonl'} was cut off and is dropped; its trial is run again."
     trials = [_trial(line, folder, number) for number, line in enumerate(lines[:-1], 1)]
     _check_plan(trials, plan, folder)
     return Run(folder, experiment, plan, machine, tuple(trials), word)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except ValueError:
+        raise ValueError(f"{path.name} is no UTF-8 text") from None
+
+
+def _object(path: Path) -> Any:
+    try:
+        return json.loads(_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path.name} is no JSON ({error})") from None
 
 
 def _trial(line: bytes, folder: Path, number: int) -> Trial:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final
 
 from harness import wording
@@ -12,7 +12,7 @@ from harness.verdict import Job, Judged
 WRAP: Final = 118
 NAME_MAX: Final = 44
 _HEADER: Final = ("measurement", "change", "interval", "verdict", "K", "detectable", "why")
-_TO_THE_RIGHT: Final = frozenset((1, 4, 5))  # columns of numbers
+_TO_THE_RIGHT: Final = frozenset((1, 4, 5))
 
 
 def text(job: Job) -> str:
@@ -27,7 +27,7 @@ def text(job: Job) -> str:
 def _measurements(job: Job) -> list[str]:
     if not job.judged:
         return ["No measurement was judged."]
-    return _columns([_HEADER, *(_row(item) for item in job.judged)])
+    return columns([_HEADER, *(_row(item) for item in job.judged)], _TO_THE_RIGHT)
 
 
 def _row(item: Judged) -> tuple[str, ...]:
@@ -35,15 +35,15 @@ def _row(item: Judged) -> tuple[str, ...]:
             item.verdict.value, str(item.invocations), wording.percent(item.detectable), wording.why(item))
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows as lines; what does not fit of the last column stands below its row."""
+def columns(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
+    """The rows as lines; what does not fit of the last column stands below its row. right: columns of numbers."""
     widths = [max(wording.width(row[place]) for row in rows) for place in range(len(rows[0]) - 1)]
     lines = []
     for row in rows:
         cells = []
         for place, (cell, wide) in enumerate(zip(row, widths)):
             blank = " " * (wide - wording.width(cell))
-            cells.append(blank + cell if place in _TO_THE_RIGHT else cell + blank)
+            cells.append(blank + cell if place in right else cell + blank)
         line = "  ".join([*cells, row[-1]]).rstrip()
         fits = wording.width(line) <= WRAP
         lines += [line] if fits else ["  ".join(cells).rstrip(), *_indented(row[-1], "    ")]

@@ -18,8 +18,8 @@ import two_runs
 from test_chart import table
 from test_report import Page, markdown_links
 
-from harness import cli, compare
-from harness.compare import CompareError, Comparison, UnwritableError
+from harness import cli, compare, compare_schema
+from harness.comparison import CompareError, Comparison, UnwritableError, number_text
 from harness.schema import HarnessError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,8 +54,8 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
 
 
 def test_the_schema_is_fresh_and_strict() -> None:
-    assert STORED == compare.json_schema(), (
-        "run: python3 -m harness.compare > harness/tinygram-compare-1.schema.json")
+    assert STORED == compare_schema.json_schema(), (
+        "run: python3 -m harness.compare_schema > harness/tinygram-compare-1.schema.json")
     jsonschema.Draft202012Validator.check_schema(STORED)
     assert STORED["additionalProperties"] is False
 
@@ -158,7 +158,9 @@ def test_another_machine_is_marked_on_every_pair_of_charts(tmp_path: Path) -> No
     two_runs.edited(new, "machine.json", lambda machine: machine.update(cpu_model="Other CPU", boot_id="other"))
     status, folder = written(base, new, tmp_path / "results")
     page = Page((folder / "side-by-side.html").read_text())
-    assert status == 0
+    assert status == 4 and len(loaded(folder)["wrong"]) == 1
+    assert "base comes from another machine or system than new (they differ in cpu_model)" in Page(
+        (folder / "compare.html").read_text()).text
     assert page.text.count("differs: machine: boot_id, cpu_model") == 1 == len(page.sources) // 2
     document = loaded(folder)
     assert "two machines or systems (cpu_model)" in document["sentences"][1]
@@ -206,11 +208,56 @@ def test_cells_that_only_one_run_has_are_listed(tmp_path: Path) -> None:
     assert sentence_of(compare.compare(*reversed(runs)), "Only new has").startswith("Only new has 2 cells")
 
 
-def test_unequal_repeats_are_noted(tmp_path: Path) -> None:
+def test_another_boot_is_no_other_machine(tmp_path: Path) -> None:
+    base, new = two_runs.both(tmp_path, two_runs.transfers(blocks=1))
+    two_runs.edited(new, "machine.json", lambda machine: machine.update(boot_id="other"))
+    found = compare.compare(base, new)
+    assert found.status == 0 and found.wrong == ()
+
+
+def test_counters_are_judged_whatever_the_machine(tmp_path: Path) -> None:
+    """A lost NODELAY is what another machine would show too, so it comes before the other machine."""
+    base, new = two_runs.both(tmp_path, two_runs.exchanges(), two_runs.nodelay_lost)
+    two_runs.edited(new, "machine.json", lambda machine: machine.update(cpu_model="Other CPU"))
+    assert compare.compare(base, new).status == 5
+
+
+def test_base_that_is_the_younger_run_is_told(tmp_path: Path) -> None:
+    base, new = two_runs.both(tmp_path, two_runs.exchanges())
+    for run, when in ((base, "2026-02-01T00:00:00Z"), (new, "2026-01-01T00:00:00Z")):
+        two_runs.edited(run, "machine.json", lambda machine, when=when: machine.update(captured_at=when))
+    found = compare.compare(base, new)
+    assert found.status == 4 and "base was taken after new (2026-02-01T00:00:00Z and 2026-01-01" in found.wrong[0]
+    assert compare.compare(new, base).status == 0
+
+
+def test_a_terminal_sees_the_differences_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What differs in machine.json, then what came out, then the cells, the largest change on top."""
+    base, new = two_runs.both(tmp_path, two_runs.exchanges(), two_runs.nodelay_lost)
+    two_runs.edited(new, "machine.json", lambda machine: machine.update(kernel="9.9", hz=100))
+    written(base, new, tmp_path / "results")
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in said[:2]] == ["differs", "differs"]
+    assert {line.split(": ")[1] for line in said[:2]} == {"machine, kernel", "machine, hz"}
+    assert said[0].endswith(" and 9.9") or said[1].endswith(" and 9.9")
+    head = next(number for number, line in enumerate(said) if line.startswith("cell "))
+    assert said[head + 1].startswith("NODELAY, body 400 ") and "changed" in said[head + 1]
+    assert "more exchanges stall" in said[head + 1] + said[head + 2]
+    assert any(line.startswith("wrong: base comes from another machine") for line in said[head:])
+
+
+def test_a_run_that_was_copied_elsewhere_is_the_same_experiment(tmp_path: Path) -> None:
+    """The folder above a run names its experiment; a copy elsewhere is no other one."""
+    base, new = two_runs.both(tmp_path, two_runs.exchanges())
+    copied = shutil.copytree(new, tmp_path / "downloads" / "artifact")
+    assert not [text for text in compare.compare(base, copied).notes if "two experiments" in text]
+
+
+def test_unequal_repeats_are_told(tmp_path: Path) -> None:
     runs = [two_runs.stored(tmp_path / str(blocks), made, two_runs.trials(made))
             for blocks in (2, 5) for made in [two_runs.exchanges(blocks)]]
     found = compare.compare(*runs)
-    assert found.status == 0
+    assert found.status == 6
     assert "unequal numbers of trials in 4 of 4 cells (2 against 5)" in sentence_of(found, "unequal")
     assert compare.cell_table(found).rows[0][1] == "2 and 5"
 
@@ -287,7 +334,8 @@ def test_a_counter_that_one_run_lacks_is_missing(tmp_path: Path) -> None:
         result["data_segments"] = None
     found = compare.compare(*two_runs.both(tmp_path, two_runs.exchanges(), forget))
     assert found.status == 6
-    assert "data segments was 200 and is unknown" in sentence_of(found, "exact counters are missing")
+    told = sentence_of(found, "exact counters are missing")
+    assert "data segments but those sent again was 200 and is unknown" in told
 
 
 def test_a_counter_that_varies_is_status_5(tmp_path: Path) -> None:
@@ -366,6 +414,27 @@ def test_machine_json_that_is_no_object_is_usage(tmp_path: Path) -> None:
     assert error.status == 2 and "machine.json is no JSON object" in str(error)
 
 
+def test_machine_json_of_another_version_is_usage(tmp_path: Path) -> None:
+    base, new = two_runs.both(tmp_path, two_runs.exchanges())
+    two_runs.edited(base, "machine.json", lambda machine: machine.update(schema="tinygram-machine/7"))
+    error = refused(base, new, tmp_path / "results")
+    assert error.status == 2 and str(error).startswith("base: the schema of ")
+    assert "'tinygram-machine/7', and this harness reads 'tinygram-machine/1'" in str(error)
+
+
+@pytest.mark.parametrize("name", ["plan.tsv", "machine.json", "experiment.toml"])
+@pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe rubbish\n", None])
+def test_a_damaged_file_names_its_side(tmp_path: Path, name: str, content: bytes | None) -> None:
+    """Empty, rubbish, or not there: usage, whichever file of the run it is."""
+    base, new = two_runs.both(tmp_path, two_runs.exchanges())
+    if content is None:
+        (new / name).unlink()
+    else:
+        (new / name).write_bytes(content)
+    error = refused(base, new, tmp_path / "results")
+    assert error.status == 2 and str(error).startswith("new: ") and str(new) in str(error)
+
+
 def test_results_that_cannot_be_written_are_status_3(tmp_path: Path) -> None:
     """As a folder that is read-only; root may write there too, so a file stands in its place."""
     runs = two_runs.both(tmp_path, two_runs.exchanges())
@@ -404,7 +473,7 @@ def test_words_of_an_experiment_cannot_break_the_page(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("ratio", "text"), [(1.0, "1.00"), (0.0123, "0.012"), (1799.4, "1799"), (0.5, "0.50")])
 def test_numbers_in_words(ratio: float, text: str) -> None:
-    assert compare.number_text(ratio) == text
+    assert number_text(ratio) == text
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def test_verdict_of_a_counter(path: tuple[str, ...], base: list[Any], new: list[
 
 def test_a_changed_counter_has_both_values_and_what_it_means() -> None:
     one = verdict(SEGMENTS, [200, 200], [100, 100])
-    assert one.sentence.startswith("cell: data segments was 200 and is 100: ")
+    assert one.sentence.startswith("cell: data segments but those sent again was 200 and is 100: ")
     assert one.mechanism and one.mechanism != verdict(SEGMENTS, [100], [200]).mechanism
     assert verdict(NODELAY, [True], [False]).sentence.startswith(
         "cell: nodelay of the sender, at the end was on and is off: TCP_NODELAY")
@@ -138,6 +138,42 @@ def test_nodelay_that_is_lost_is_found_by_the_stalls(tmp_path: Path) -> None:
     assert {cell for cell, _ in changed} == {"NODELAY, body 400"}
     (told,) = [text for text in named(found, "NODELAY, body 400").mechanism if "stall" in text]
     assert told == "more exchanges stall: 99 % of them in place of 0 %"
+
+
+def test_a_segment_that_was_sent_again_changes_nothing(tmp_path: Path) -> None:
+    """One retransmit in one trial, as the tail loss probe of a busy machine makes it, with the segments it adds."""
+    base, new = two_runs.both(tmp_path, two_runs.exchanges())
+
+    def again(record: dict[str, Any]) -> None:
+        result = record["document"]["result"]
+        result.update(data_segments=result["data_segments"] + 3, retransmits=3)
+    for number in range(12):
+        two_runs.edited_trial(new, number, again)
+    found = paired(base, new)
+    assert {one.verdict for cell in found.cells for one in cell.exact} == {"same"}
+    assert any("data segments" in one.counter for cell in found.cells for one in cell.exact)
+
+
+def test_segments_that_were_not_sent_again_are_still_found(tmp_path: Path) -> None:
+    base, new = two_runs.both(tmp_path, two_runs.exchanges())
+    for number in range(12):
+        two_runs.edited_trial(new, number, lambda record: record["document"]["result"].update(
+            data_segments=record["document"]["result"]["data_segments"] + 4, retransmits=3))
+    changed = {one.counter for cell in paired(base, new).cells for one in cell.exact if one.verdict == "changed"}
+    assert changed == {"data segments but those sent again"}
+
+
+@pytest.mark.parametrize(("mechanism", "expected"), [
+    ("reader_late", set()), ("retransmission", set()),
+    ("nagle_delayed_ack", {"stalls", "stalls held by Nagle until a delayed ACK"})])
+def test_stalls_of_the_machine_are_no_change(tmp_path: Path, mechanism: str, expected: set[str]) -> None:
+    """A receiver that got no CPU, or a lost segment, in every trial: nothing about the program changed."""
+    def stalled(levels: Any, result: dict[str, Any]) -> None:
+        if levels["variant"] == "NODELAY":
+            result["stalls"] = invented.stalls(1, mechanism)
+    found = paired(*two_runs.both(tmp_path, two_runs.exchanges(), stalled))
+    changed = {one.counter for cell in found.cells for one in cell.exact if one.verdict == "changed"}
+    assert changed == expected
 
 
 def test_counters_of_a_cell_that_did_something_else_are_not_compared(tmp_path: Path) -> None:
