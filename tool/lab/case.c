@@ -120,12 +120,16 @@ lab_skip(struct lab_case *lab, const char *text)
 void
 lab_advise(struct lab_case *lab, const char *text)
 {
+    if (lab->drawing)
+        return;
     snprintf(lab->record->remedy, sizeof lab->record->remedy, "%s", text);
 }
 
 void
 lab_give_up(struct lab_case *lab, const char *format, ...)
 {
+    if (lab->drawing)
+        _exit(LAB_EXIT_DONE);
     lab->record->verdict = LAB_NOT_TRIED;
     PRINT(lab->record->reason, format);
     _exit(LAB_EXIT_DONE);
@@ -172,7 +176,7 @@ void
 lab_undisturbed(struct lab_case *lab, uint64_t since_ns, unsigned limit_ms)
 {
     uint64_t took_ns = clock_now_ns() - since_ns;
-    if (took_ns <= limit_ms * NS_PER_MS)
+    if (took_ns <= limit_ms * NS_PER_MS || lab->drawing)
         return;
     lab->record->verdict = LAB_NOT_TRIED;
     lab_advise(lab, LAB_WHEN_QUIET);

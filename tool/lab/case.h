@@ -55,12 +55,13 @@ struct lab_entry {
     const char *source;    /* RFC section, POSIX, man page or subject of textbooks */
     const char *twist;     /* the change under which the opposite must be observed */
     void (*run)(struct lab_case *lab);
-    unsigned needs;       /* of enum lab_needs */
-    unsigned twist_needs; /* further needs of the twist */
-    unsigned repeats;     /* attempts; at least 5 where chance can enter */
-    unsigned flags;       /* of enum lab_flags */
-    unsigned limit_s;     /* an attempt that takes longer hangs; 0: 10 s */
-    const char *sysctls;  /* names of those that matter here, blanks between them; NULL: none does */
+    unsigned needs;                        /* of enum lab_needs */
+    unsigned twist_needs;                  /* further needs of the twist */
+    unsigned repeats;                      /* attempts; at least 5 where chance can enter */
+    unsigned flags;                        /* of enum lab_flags */
+    unsigned limit_s;                      /* an attempt that takes longer hangs; 0: 10 s */
+    const char *sysctls;                   /* names of those that matter here, blanks between them; NULL: none does */
+    void (*picture)(struct lab_case *lab); /* measures for a picture (pictures.h); NULL: none is drawn */
 };
 
 #define LAB_TEXT_BYTES 240
@@ -68,7 +69,7 @@ struct lab_entry {
 #define LAB_STEPS 12
 #define LAB_FACTS 24
 #define LAB_MOMENTS 16
-#define LAB_SAMPLES 96
+#define LAB_SAMPLES 160
 #define LAB_SYSCTLS 4 /* that one entry may name */
 
 /* One piece of evidence: a number with its unit, or a word (the name of an errno value, a state). */
@@ -127,6 +128,7 @@ struct lab_case {
     const struct lab_entry *entry;
     bool twist;    /* make the observation under the changed condition */
     bool thorough; /* also what takes long */
+    bool drawing;  /* the verdict is there: what fails now ends the picture alone */
     struct lab_record *record;
 };
 

@@ -1,4 +1,5 @@
 /* entries.c: the table of entries.h as data. */
+#include "lab/pictures.h"
 #include "lab/topics.h"
 
 #define LAB_ENTRY(function, name_, topic_, statement_, source_, twist_, ...)                                           \

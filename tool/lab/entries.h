@@ -22,7 +22,7 @@ LAB_ENTRY(nagle_timer, "nagle-has-a-timer", LAB_NAGLE,
 LAB_ENTRY(ten_letters, "ten-letters", LAB_NAGLE,
     "Ten letters typed one at a time take fewer segments with Nagle's algorithm than ten.",
     "RFC 896, \"the small-packet problem\"", "TCP_NODELAY is on", .needs = LAB_FILTER, .repeats = 5,
-    .sysctls = "net.ipv4.tcp_autocorking")
+    .sysctls = "net.ipv4.tcp_autocorking", .picture = lab_picture_letters)
 LAB_ENTRY(nodelay_segments, "nodelay-costs-no-segments", LAB_NAGLE,
     "For large files TCP_NODELAY should be on: it costs no more segments.",
     "often told; RFC 896", "every write is a full segment", .needs = LAB_FILTER, .repeats = 5,
@@ -35,7 +35,7 @@ LAB_ENTRY(nodelay_files, "nodelay-speeds-files", LAB_NAGLE,
 LAB_ENTRY(nodelay_one_segment, "nodelay-write-is-segment", LAB_NAGLE,
     "With TCP_NODELAY every write is a segment.",
     "often told; tcp(7)", "no more writes than the initial window of 10 segments", .needs = LAB_FILTER, .repeats = 5,
-    .sysctls = "net.ipv4.tcp_autocorking")
+    .sysctls = "net.ipv4.tcp_autocorking", .picture = lab_picture_writes)
 LAB_ENTRY(write_write_read, "write-write-read", LAB_NAGLE,
     "Two small writes and a read stall for as long as the other end delays its acknowledgement.",
     "RFC 1122, 4.2.3.4; RFC 9293, 3.7.4; textbooks on Nagle and delayed ACK", "TCP_NODELAY is on",
@@ -82,11 +82,11 @@ LAB_ENTRY(odd_segments, "odd-segments", LAB_NAGLE,
 LAB_ENTRY(sndbuf_exact, "sndbuf-exact", LAB_BUFFERS,
     "SO_SNDBUF sets the send buffer to exactly that many bytes.",
     "POSIX, getsockopt(); socket(7), SO_SNDBUF", "TCP_NOTSENT_LOWAT in place of SO_SNDBUF", .repeats = 1,
-    .sysctls = "net.core.wmem_max")
+    .sysctls = "net.core.wmem_max", .picture = lab_picture_sndbuf)
 LAB_ENTRY(rcvbuf_exact, "rcvbuf-exact", LAB_BUFFERS,
     "SO_RCVBUF reads back as it was set.",
     "POSIX, getsockopt(); socket(7), SO_RCVBUF", "SO_RCVLOWAT in place of SO_RCVBUF", .repeats = 1,
-    .sysctls = "net.core.rmem_max")
+    .sysctls = "net.core.rmem_max", .picture = lab_picture_rcvbuf)
 LAB_ENTRY(buffers_refuse, "buffers-refuse", LAB_BUFFERS,
     "A send or receive buffer that is too small or too large is refused.",
     "POSIX, setsockopt(); socket(7), SO_SNDBUF and SO_RCVBUF", "TCP_MAXSEG in place of the buffers", .repeats = 1,
@@ -110,7 +110,7 @@ LAB_ENTRY(own_buffers, "own-buffers", LAB_BUFFERS,
 LAB_ENTRY(window, "window", LAB_BUFFERS,
     "The peer's window never lets more bytes travel than its receive buffer takes.",
     "RFC 9293, 3.8.6; textbooks on flow control", "datagrams in place of a stream", .repeats = 5, .flags = LAB_WAITS,
-    .sysctls = "net.core.rmem_max net.ipv4.tcp_wmem")
+    .sysctls = "net.core.rmem_max net.ipv4.tcp_wmem", .picture = lab_picture_stall)
 LAB_ENTRY(zero_window, "zero-window", LAB_BUFFERS,
     "A receiver that is full announces a window of zero, and opens it when its program reads.",
     "RFC 9293, 3.8.6; RFC 1122, 4.2.2.17", "a reader that reads", .repeats = 5, .flags = LAB_WAITS,
@@ -272,7 +272,7 @@ LAB_ENTRY(slow_reader, "slow-reader", LAB_UDP,
     "A slow reader gets everything that a fast sender sent.",
     "RFC 768; RFC 9293, 3.8.6; textbooks on transport", "the sender waits for the reader after each message",
     .repeats = 5, .flags = LAB_WAITS,
-    .sysctls = "net.core.rmem_default net.core.rmem_max net.ipv4.tcp_rmem")
+    .sysctls = "net.core.rmem_default net.core.rmem_max net.ipv4.tcp_rmem", .picture = lab_picture_slow_reader)
 LAB_ENTRY(udp_refused, "udp-connected-refused", LAB_UDP,
     "A connected UDP socket is told when nobody has the port (ECONNREFUSED).",
     "RFC 1122, 4.1.3.3; udp(7)", "the socket is not connected", .repeats = 5, .flags = LAB_WAITS,

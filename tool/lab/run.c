@@ -29,7 +29,8 @@ struct job {
     size_t entry; /* index of the outcome */
     struct lab_record *record;
     bool waits;
-    pid_t pid; /* 0: not running */
+    bool draws; /* the first attempt makes the picture */
+    pid_t pid;  /* 0: not running */
     uint64_t deadline_ns;
     unsigned again;
     bool ended;
@@ -66,6 +67,10 @@ attempt(const struct job *job, const struct lab_entry *entry, const struct lab_o
         lab_namespace(&lab);
     entry->run(&lab);
     job->record->ended_ns = clock_now_ns();
+    if (job->record->verdict != LAB_NOT_TRIED && job->record->controlled && job->record->control_sound && job->draws) {
+        lab.drawing = true;
+        entry->picture(&lab);
+    }
     if (job->record->verdict == LAB_NOT_TRIED || (job->record->controlled && job->record->control_sound))
         return;
     if (!job->record->controlled) { /* such an entry is not done */
@@ -292,8 +297,10 @@ lab_run(const struct lab_entry *const *chosen, size_t count, const struct lab_op
             return -1;
         }
         for (unsigned repeat = 0; repeat < outcomes[i].planned; repeat++)
-            jobs[next++] = (struct job){
-                .entry = i, .record = &outcomes[i].records[repeat], .waits = (chosen[i]->flags & LAB_WAITS) != 0};
+            jobs[next++] = (struct job){.entry = i,
+                                        .record = &outcomes[i].records[repeat],
+                                        .waits = (chosen[i]->flags & LAB_WAITS) != 0,
+                                        .draws = chosen[i]->picture != NULL && repeat == 0 && !options->twist};
     }
     int result = run_all(jobs, total, outcomes, options);
     free(jobs);

@@ -390,7 +390,7 @@ write_evidence(struct json *json, const struct lab_outcome *outcome)
     json_close_array(json);
 }
 
-/* The series of the attempt that is shown, one after the other, each with its points in the order of their making. */
+/* The series of the first attempt, one after the other, each with its points in the order of their making. */
 static void
 write_series(struct json *json, const struct lab_record *record)
 {
@@ -526,7 +526,7 @@ write_entry(struct json *json, const struct lab_outcome *outcome)
     json_text(json, "summary", record->summary[0] != '\0' ? record->summary : NULL);
     write_dependence(json, record);
     write_evidence(json, outcome);
-    write_series(json, record);
+    write_series(json, &outcome->records[0]);
     write_record(json, record);
     json_open_object(json, "attempts");
     json_count(json, "planned", outcome->planned);
