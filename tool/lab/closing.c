@@ -8,6 +8,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <linux/filter.h>
 #include <linux/tcp.h>
 
 #include "lab/kit.h"
@@ -22,116 +23,52 @@ linger(struct lab_case *lab, int fd, int seconds)
         lab_give_up_system(lab, errno, "SO_LINGER was refused");
 }
 
-void
-lab_time_wait_first(struct lab_case *lab)
-{
-    int ends[2], code;
-    uint64_t left_ms;
+/* What /proc/net/tcp shows of a connection after both ends were closed, one after the other. */
+struct left_behind {
+    const char *first, *second; /* states; "gone" */
+    uint64_t timer_ms;          /* of the first */
+};
 
-    lab_step(lab, "close one end of a connection, then the other; look both up in /proc/net/tcp");
+/* Closes one end and then the other; the first with SO_LINGER 0 (`hard`) or without. */
+static struct left_behind
+close_both(struct lab_case *lab, bool hard)
+{
+    struct left_behind left = {.timer_ms = MISSING};
+    int ends[2], code;
+
     lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
     struct endpoint first = lab_name_of(lab, ends[0]), second = lab_name_of(lab, ends[1]);
-    if (lab->twist)
+    if (hard)
         linger(lab, ends[0], 0);
     /* show time-wait-first-closer */
     close(ends[0]); /* sends FIN first */
     lab_drain(lab, ends[1], &code);
     close(ends[1]);
     LAB_WAIT(lab_tcp_state(lab, lab_port(&second), lab_port(&first), NULL)[0] == '\0', LAB_SOON_NS);
-    const char *state = lab_tcp_state(lab, lab_port(&first), lab_port(&second), &left_ms);
-    const char *other = lab_tcp_state(lab, lab_port(&second), lab_port(&first), NULL);
+    left.first = lab_tcp_state(lab, lab_port(&first), lab_port(&second), &left.timer_ms);
+    left.second = lab_tcp_state(lab, lab_port(&second), lab_port(&first), NULL);
     /* shown */
-    lab_word(lab, "who closed first", "%s", state[0] != '\0' ? state : "gone");
-    lab_word(lab, "who closed second", "%s", other[0] != '\0' ? other : "gone");
-    lab_number(lab, "time left", left_ms, "ms");
-    lab_control(lab, strcmp(other, "TIME_WAIT") != 0, "the end that closed second", "%s",
-                other[0] != '\0' ? other : "gone");
-    if (strcmp(state, "TIME_WAIT") == 0)
+    left.first = left.first[0] != '\0' ? left.first : "gone";
+    left.second = left.second[0] != '\0' ? left.second : "gone";
+    return left;
+}
+
+void
+lab_time_wait_first(struct lab_case *lab)
+{
+    lab_step(lab, "close one end of a connection, then the other; look both up in /proc/net/tcp");
+    struct left_behind left = close_both(lab, lab->twist);
+    struct left_behind control = close_both(lab, true);
+    lab_word(lab, "who closed first", "%s", left.first);
+    lab_word(lab, "who closed second", "%s", left.second);
+    lab_number(lab, "time left", left.timer_ms, "ms");
+    lab_control(lab, strcmp(control.first, "gone") == 0 && strcmp(control.second, "gone") == 0,
+                "SO_LINGER 0: a reset in place of FIN", "first: %s, second: %s", control.first, control.second);
+    if (strcmp(left.first, "TIME_WAIT") == 0 && left.timer_ms != MISSING && strcmp(left.second, "gone") == 0)
         lab_decide(lab, LAB_HOLDS, "the end that closed first is in TIME_WAIT, for %llu s more; the other is gone",
-                   (unsigned long long)(left_ms / 1000));
+                   (unsigned long long)((left.timer_ms + 999) / 1000));
     else
-        lab_decide(lab, LAB_FAILS, "the end that closed first is %s", state[0] != '\0' ? state : "gone");
-}
-
-/* Which of the two servers sets SO_REUSEADDR. */
-enum reuse { REUSE_NONE, REUSE_NEW, REUSE_BOTH };
-
-/* A server has served one client and ended; another binds and listens at its port. Returns that one's errno value. */
-static int
-bind_again(struct lab_case *lab, bool server_first, enum reuse reuse)
-{
-    struct endpoint at = lab_loopback(lab, AF_INET, 0);
-    int code, yes = 1, result = 0;
-
-    /* show rebind-needs-reuseaddr reuseaddr-new-enough */
-    int listener = lab_socket(lab, AF_INET, SOCK_STREAM);
-    if (reuse == REUSE_BOTH)
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (bind(listener, (const struct sockaddr *)&at.address, at.len) != 0 || listen(listener, 1) != 0)
-        lab_give_up_system(lab, errno, "the first server cannot listen");
-    at = lab_name_of(lab, listener);
-    int client = lab_socket(lab, AF_INET, SOCK_STREAM);
-    if (connect(client, (const struct sockaddr *)&at.address, at.len) != 0)
-        lab_give_up_system(lab, errno, "connect() to loopback failed");
-    int server = accept(listener, NULL, NULL);
-    uint16_t remote = lab_port(&(struct endpoint[]){lab_name_of(lab, client)}[0]);
-    close(listener);
-    close(server_first ? server : client); /* this end goes to TIME_WAIT */
-    lab_drain(lab, server_first ? client : server, &code);
-    close(server_first ? client : server);
-    uint16_t first = server_first ? lab_port(&at) : remote, second = server_first ? remote : lab_port(&at);
-    LAB_WAIT(strcmp(lab_tcp_state(lab, first, second, NULL), "TIME_WAIT") == 0, LAB_SOON_NS);
-
-    int again = lab_socket(lab, AF_INET, SOCK_STREAM);
-    if (reuse != REUSE_NONE)
-        setsockopt(again, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (bind(again, (const struct sockaddr *)&at.address, at.len) != 0 || listen(again, 1) != 0)
-        result = errno;
-    /* shown */
-    close(again);
-    return result;
-}
-
-/* What bind_again() ended in, in words. */
-static const char *
-listens(int code)
-{
-    return code == 0 ? "it listens" : lab_errno(code);
-}
-
-void
-lab_rebind(struct lab_case *lab)
-{
-    lab_step(lab, "serve one client, close the server's end first, then bind and listen at the same port again");
-    int without = bind_again(lab, !lab->twist, REUSE_NONE);
-    int with = bind_again(lab, !lab->twist, REUSE_BOTH);
-    int control = bind_again(lab, false, REUSE_NONE);
-    lab_word(lab, "without SO_REUSEADDR", "%s", listens(without));
-    lab_word(lab, "with SO_REUSEADDR", "%s", listens(with));
-    lab_control(lab, control == 0, "the client closes first, no SO_REUSEADDR", "%s", listens(control));
-    if (without == EADDRINUSE && with == 0)
-        lab_decide(lab, LAB_HOLDS, "EADDRINUSE without SO_REUSEADDR; with it, on every server, no error");
-    else
-        lab_decide(lab, LAB_FAILS, "without SO_REUSEADDR: %s; with it: %s", listens(without), listens(with));
-}
-
-void
-lab_reuse_new(struct lab_case *lab)
-{
-    lab_step(lab, "a server without SO_REUSEADDR serves a client and closes first; the next one sets SO_REUSEADDR");
-    int code = bind_again(lab, true, lab->twist ? REUSE_BOTH : REUSE_NEW);
-    int control = bind_again(lab, true, REUSE_BOTH);
-    lab_word(lab, "the new server", "%s", listens(code));
-    lab_control(lab, control == 0, "the old server had set it too", "%s", listens(control));
-    if (code == 0)
-        lab_decide(lab, LAB_HOLDS, "the new server listens");
-    else {
-        lab_decide(lab, LAB_FAILS, "the new server got %s although it had set SO_REUSEADDR", listens(code));
-        lab_why(
-            lab,
-            "Linux lets sockets share a port only when each of them has SO_REUSEADDR, and what is left in TIME_WAIT "
-            "keeps the option that its socket had. So it must be set from the first start on.");
-    }
+        lab_decide(lab, LAB_FAILS, "the end that closed first: %s; the other: %s", left.first, left.second);
 }
 
 /* Ends the sending direction of ends[0], or closes it; whether 1000 bytes still come the other way. */
@@ -268,33 +205,54 @@ count_pipe(int number)
     pipes++;
 }
 
-void
-lab_sigpipe(struct lab_case *lab)
+/* Writes twice, with `flags`, to a connection that the peer has reset: the errno values, and the signals that came. */
+static void
+write_after_reset(struct lab_case *lab, int flags, int codes[2], int signals[2])
 {
-    int ends[2], flags = lab->twist ? MSG_NOSIGNAL : 0;
-    struct sigaction action = {.sa_handler = count_pipe};
+    int ends[2];
 
-    lab_step(lab, "the peer resets; write with SIGPIPE counted by a handler, then with MSG_NOSIGNAL");
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGPIPE, &action, NULL);
     lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
     linger(lab, ends[1], 0);
     close(ends[1]);
     LAB_WAIT(lab_ready(lab, ends[0], POLLERR, 0) & POLLERR, LAB_SOON_NS);
     /* show sigpipe */
-    int reset = send(ends[0], "x", 1, MSG_NOSIGNAL) < 0 ? errno : 0; /* takes the reset: ECONNRESET */
-    int code = send(ends[0], "x", 1, flags) < 0 ? errno : 0;         /* EPIPE, and SIGPIPE */
-    int signals = pipes;
-    int quiet = send(ends[0], "x", 1, MSG_NOSIGNAL) < 0 ? errno : 0; /* EPIPE alone */
+    for (int i = 0; i < 2; i++) {
+        pipes = 0; /* counted by a handler of SIGPIPE */
+        codes[i] = send(ends[0], "x", 1, flags) < 0 ? errno : 0;
+        signals[i] = pipes;
+    }
     /* shown */
-    lab_word(lab, "first write", "%s", lab_errno(reset));
-    lab_word(lab, "second write", "%s", lab_errno(code));
-    lab_number(lab, "SIGPIPE", (uint64_t)signals, "signals");
-    lab_control(lab, quiet == EPIPE && pipes == signals, "MSG_NOSIGNAL", "%s and no signal", lab_errno(quiet));
-    if (code == EPIPE && signals == 1)
-        lab_decide(lab, LAB_HOLDS, "the write after the reset was told got EPIPE and raised SIGPIPE");
-    else
-        lab_decide(lab, LAB_FAILS, "the write got %s and raised %d signals", lab_errno(code), signals);
+}
+
+void
+lab_sigpipe(struct lab_case *lab)
+{
+    struct sigaction action = {.sa_handler = count_pipe};
+    int codes[2], signals[2], control_codes[2], control_signals[2];
+
+    lab_step(lab, "the peer resets; write twice, with SIGPIPE counted by a handler; the same with MSG_NOSIGNAL");
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGPIPE, &action, NULL);
+    write_after_reset(lab, lab->twist ? MSG_NOSIGNAL : 0, codes, signals);
+    write_after_reset(lab, MSG_NOSIGNAL, control_codes, control_signals);
+    lab_word(lab, "first write", "%s", lab_errno(codes[0]));
+    lab_number(lab, "SIGPIPE at the first", (uint64_t)signals[0], "signals");
+    lab_word(lab, "second write", "%s", lab_errno(codes[1]));
+    lab_number(lab, "SIGPIPE at the second", (uint64_t)signals[1], "signals");
+    lab_control(lab, control_codes[1] == EPIPE && control_signals[0] + control_signals[1] == 0, "MSG_NOSIGNAL",
+                "%s, then %s, and no signal", lab_errno(control_codes[0]), lab_errno(control_codes[1]));
+    bool first = codes[0] == EPIPE && signals[0] == 1, second = codes[1] == EPIPE && signals[1] == 1;
+    if (first && second)
+        lab_decide(lab, LAB_HOLDS, "either write got EPIPE and raised SIGPIPE");
+    else if (second) {
+        lab_condition(lab, "an earlier call was told of the reset");
+        lab_decide(lab, LAB_ONLY_IF, "the first write got %s and %s; the second got EPIPE and raised SIGPIPE",
+                   lab_errno(codes[0]), signals[0] == 0 ? "no signal" : "SIGPIPE");
+        lab_why(lab, "A reset is an error that is told once, as ECONNRESET, by whichever call comes next. Only after "
+                     "that is the connection one that cannot be written to.");
+    } else
+        lab_decide(lab, LAB_FAILS, "the writes got %s and %s, and raised %d signals", lab_errno(codes[0]),
+                   lab_errno(codes[1]), signals[0] + signals[1]);
 }
 
 /* Closes with SO_LINGER 0 or without; what the peer reads in *code. */
@@ -330,20 +288,115 @@ lab_linger_zero(struct lab_case *lab)
         lab_decide(lab, LAB_FAILS, "the peer got %s", code == 0 ? "end of file" : lab_errno(code));
 }
 
-/* close() with a linger time of `seconds`, `count` bytes written to a peer that sleeps (0: more than fits). How long
- * close() takes, and how many of the bytes the peer finds afterwards. */
+/* A peer whose program sleeps for a second, or until close() has returned, and then reads. */
+struct sleeper {
+    bool holds_fin; /* its kernel does not hear the FIN before the program has read */
+    size_t count;   /* written; 0: more than fits */
+};
+
+/* Drops every segment with a FIN that arrives for this socket. */
+static void
+ignore_fin(struct lab_case *lab, int fd)
+{
+    struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), /* the flags of the TCP header */
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog filter = {.len = sizeof steps / sizeof steps[0], .filter = steps};
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
+        lab_give_up_system(lab, errno, "SO_ATTACH_FILTER was refused");
+}
+
+/* Writes, sets SO_LINGER to 4 s and closes. Stores how long close() took and whether the peer's program was reading by
+ * then. Returns how many bytes it had not read when close() returned. */
+static size_t
+unread_at_close(struct lab_case *lab, struct sleeper sleeper, uint64_t *took_ns, bool *reading)
+{
+    volatile size_t *shared = lab_shared(lab, 4 * sizeof *shared);
+    volatile size_t *read_bytes = shared, *began = shared + 1, *closed = shared + 2, *alone = shared + 3;
+    static char letters[4096];
+    int ends[2];
+
+    lab_connect(lab, &(struct lab_link){.rcvbuf = 20000, .sndbuf = 20000}, ends);
+    if (sleeper.holds_fin)
+        ignore_fin(lab, ends[1]);
+    /* show linger-until-read */
+    size_t written = sleeper.count;
+    if (written != 0)
+        lab_send(lab, ends[0], written, 0);
+    else
+        written = lab_fill(lab, ends[0]); /* part of it stays in the send buffer */
+    /* shown */
+    if (lab_fork(lab) == 0) {
+        close(ends[0]);
+        *alone = 1; /* only the parent has that end now */
+        /* show linger-until-read */
+        LAB_WAIT(*closed, NS_PER_S); /* the peer's program sleeps, and then reads */
+        *began = 1;
+        while (*read_bytes < written) {
+            ssize_t got = recv(ends[1], letters, sizeof letters, 0);
+            if (got <= 0)
+                break;
+            *read_bytes += (size_t)got;
+        }
+        /* shown */
+        if (sleeper.holds_fin)
+            lab_hear(lab, ends[1]);
+        pause();
+    }
+    LAB_WAIT(*alone, LAB_SOON_NS);
+    /* show linger-until-read */
+    linger(lab, ends[0], 4);
+    uint64_t since_ns = clock_now_ns();
+    close(ends[0]);
+    size_t unread = written - *read_bytes;
+    *reading = *began != 0;
+    /* shown */
+    *took_ns = clock_now_ns() - since_ns;
+    *closed = 1;
+    lab_moment(lab, "close() took %llu ms; %zu of %zu bytes were unread", (unsigned long long)(*took_ns / NS_PER_MS),
+               unread, written);
+    return unread;
+}
+
+void
+lab_linger_read(struct lab_case *lab)
+{
+    uint64_t took_ns, control_ns;
+    bool reading, control_reading;
+
+    lab_step(lab, "send 100 bytes to a peer whose program sleeps for a second; close() with SO_LINGER 4 s");
+    size_t unread = unread_at_close(lab, (struct sleeper){.count = 100, .holds_fin = lab->twist}, &took_ns, &reading);
+    unread_at_close(lab, (struct sleeper){.count = 0}, &control_ns, &control_reading);
+    lab_number(lab, "close() took", took_ns / NS_PER_MS, "ms");
+    lab_number(lab, "unread when close() returned", unread, "bytes");
+    lab_control(lab, control_reading, "more than the peer's buffer takes",
+                "close() waited %llu ms, until the peer read", (unsigned long long)(control_ns / NS_PER_MS));
+    if (reading && unread == 0)
+        lab_decide(lab, LAB_HOLDS, "close() returned after %llu ms, when the peer had read everything",
+                   (unsigned long long)(took_ns / NS_PER_MS));
+    else {
+        lab_decide(lab, LAB_FAILS, "close() returned after %llu ms, with %zu of 100 bytes unread at the peer",
+                   (unsigned long long)(took_ns / NS_PER_MS), unread);
+        lab_why(
+            lab,
+            "SO_LINGER waits until the peer's kernel has acknowledged the data and the FIN. Whether its program ever "
+            "reads them no socket option tells.");
+    }
+}
+
+/* close() with a linger time of `seconds` when more was written than fits into the buffers. How long close() takes, and
+ * how many of the bytes a peer finds that reads only afterwards. */
 static uint64_t
-lingering_close(struct lab_case *lab, int seconds, size_t count, size_t *written, size_t *arrived)
+lingering_close(struct lab_case *lab, int seconds, size_t *written, size_t *arrived)
 {
     int ends[2], code;
 
     lab_connect(lab, &(struct lab_link){.rcvbuf = 20000, .sndbuf = 20000}, ends);
-    /* show linger-until-read linger-drops-rest */
-    *written = count;
-    if (count != 0)
-        lab_send(lab, ends[0], count, 0);
-    else
-        *written = lab_fill(lab, ends[0]); /* part of it stays in the send buffer */
+    /* show linger-drops-rest */
+    *written = lab_fill(lab, ends[0]); /* part of it stays in the send buffer */
     linger(lab, ends[0], seconds);
     uint64_t since_ns = clock_now_ns();
     close(ends[0]);
@@ -356,36 +409,14 @@ lingering_close(struct lab_case *lab, int seconds, size_t count, size_t *written
 }
 
 void
-lab_linger_read(struct lab_case *lab)
-{
-    size_t written, arrived, control_written, control_arrived;
-
-    lab_step(lab, "send 100 bytes to a peer that does not read, close() with SO_LINGER 2 s, time it");
-    uint64_t took_ns = lingering_close(lab, 2, lab->twist ? 0 : 100, &written, &arrived);
-    uint64_t control_ns = lingering_close(lab, 2, 0, &control_written, &control_arrived);
-    lab_number(lab, "close() took", took_ns / NS_PER_MS, "ms");
-    lab_control(lab, control_ns >= NS_PER_S, "more than the peer's buffer takes", "close() took %llu ms",
-                (unsigned long long)(control_ns / NS_PER_MS));
-    if (took_ns < NS_PER_S) {
-        lab_decide(lab, LAB_FAILS, "close() returned after %llu ms, with 100 bytes unread at the peer",
-                   (unsigned long long)(took_ns / NS_PER_MS));
-        lab_why(
-            lab,
-            "SO_LINGER waits until the peer's kernel has acknowledged the data and the FIN. Whether its program ever "
-            "reads them no socket option tells.");
-    } else
-        lab_decide(lab, LAB_HOLDS, "close() waited %llu ms for the peer", (unsigned long long)(took_ns / NS_PER_MS));
-}
-
-void
 lab_linger_drops(struct lab_case *lab)
 {
     size_t written, arrived, control_written, control_arrived;
 
     lab_step(lab,
              "write more than the peer's buffer takes, close() with SO_LINGER 1 s; when it is over, let the peer read");
-    uint64_t took_ns = lingering_close(lab, lab->twist ? 0 : 1, 0, &written, &arrived);
-    lingering_close(lab, 0, 0, &control_written, &control_arrived);
+    uint64_t took_ns = lingering_close(lab, lab->twist ? 0 : 1, &written, &arrived);
+    lingering_close(lab, 0, &control_written, &control_arrived);
     lab_number(lab, "close() took", took_ns / NS_PER_MS, "ms");
     lab_number(lab, "written", written, "bytes");
     lab_number(lab, "read afterwards", arrived, "bytes");

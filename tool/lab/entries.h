@@ -161,8 +161,8 @@ LAB_ENTRY(linger_zero, "linger-zero-resets", LAB_CLOSING,
     "socket(7), SO_LINGER; textbooks on closing", "SO_LINGER is not set", .repeats = 5)
 LAB_ENTRY(linger_read, "linger-until-read", LAB_CLOSING,
     "With SO_LINGER, close() waits until the peer has read everything.",
-    "often told; socket(7), SO_LINGER", "more is written than the peer's buffer takes", .repeats = 5,
-    .flags = LAB_WAITS,
+    "often told; socket(7), SO_LINGER", "an injected fault: the peer's kernel hears the FIN when its program has read",
+    .twist_needs = LAB_FILTER, .repeats = 5, .flags = LAB_WAITS, .limit_s = 20,
     .sysctls = "net.ipv4.tcp_wmem")
 LAB_ENTRY(linger_drops, "linger-drops-rest", LAB_CLOSING,
     "At the time limit of SO_LINGER the rest of the data is dropped.",
@@ -178,10 +178,10 @@ LAB_ENTRY(peek, "peek-leaves-data", LAB_FLAGS,
     "POSIX, recv()", "without MSG_PEEK", .repeats = 5)
 LAB_ENTRY(waitall, "waitall-fills", LAB_FLAGS,
     "MSG_WAITALL always fills the buffer.",
-    "often told; POSIX, recv()", "the missing bytes come before the end", .repeats = 5)
+    "often told; POSIX, recv()", "the missing bytes come first", .repeats = 5)
 LAB_ENTRY(dontwait, "dontwait", LAB_FLAGS,
     "MSG_DONTWAIT makes one call return at once.",
-    "recv(2)", "a byte is there", .repeats = 5)
+    "recv(2)", "without MSG_DONTWAIT", .repeats = 5)
 LAB_ENTRY(msg_dontroute, "msg-dontroute", LAB_FLAGS,
     "MSG_DONTROUTE lets one call go without a gateway, and leaves the socket as it is.",
     "POSIX, sendto(); send(2), MSG_DONTROUTE", "without MSG_DONTROUTE", .needs = LAB_NAMESPACE, .repeats = 5)
@@ -196,7 +196,7 @@ LAB_ENTRY(oob_inline, "oob-inline", LAB_FLAGS,
     .sysctls = "net.ipv4.tcp_stdurg")
 LAB_ENTRY(select_timeout, "select-keeps-timeout", LAB_FLAGS,
     "select() leaves its time limit alone.",
-    "often told; POSIX, select(); select(2)", "pselect()", .repeats = 5)
+    "often told; POSIX, select(); select(2)", "the personality STICKY_TIMEOUTS", .repeats = 5)
 LAB_ENTRY(select_limit, "select-limit", LAB_FLAGS,
     "select() cannot watch a descriptor of 1024 or more.",
     "often told; select(2), FD_SETSIZE", "select() is told of FD_SETSIZE descriptors", .repeats = 1,
@@ -302,7 +302,7 @@ LAB_ENTRY(delayed_ack, "delayed-ack-limit", LAB_NUMBERS,
     .sysctls = "net.ipv4.tcp_rto_min_us")
 LAB_ENTRY(second_segment, "every-second-segment", LAB_NUMBERS,
     "At least every second full segment is acknowledged at once.",
-    "RFC 1122, 4.2.3.2; RFC 9293, 3.8.6.3", "two small segments, without tail loss probe (tcp_early_retrans 0)",
+    "RFC 1122, 4.2.3.2; RFC 9293, 3.8.6.3", "the reader's buffer is small (and tcp_early_retrans 0: no tail loss probe)",
     .twist_needs = LAB_NAMESPACE, .repeats = 5, .flags = LAB_WAITS,
     .sysctls = "net.ipv4.tcp_early_retrans net.ipv4.tcp_rto_min_us")
 LAB_ENTRY(minimum_rto, "minimum-rto", LAB_NUMBERS,
@@ -321,7 +321,7 @@ LAB_ENTRY(time_wait_length, "time-wait-fin-timeout", LAB_NUMBERS,
     .sysctls = "net.ipv4.tcp_fin_timeout")
 LAB_ENTRY(mtu_write, "mtu-write-one-segment", LAB_NUMBERS,
     "A write of the MTU's size travels as one segment.",
-    "often told; RFC 9293, 3.7.1", "a write of the MSS in use", .repeats = 5,
+    "often told; RFC 9293, 3.7.1", "an MSS of a larger MTU", .repeats = 5,
     .sysctls = "net.ipv4.tcp_timestamps net.ipv4.tcp_mtu_probing")
 
 /* Families */
@@ -348,6 +348,10 @@ LAB_ENTRY(stream_order, "stream-keeps-order", LAB_FAMILIES,
 LAB_ENTRY(getaddrinfo, "getaddrinfo-one-address", LAB_NAMES,
     "A host has one address.",
     "often told; RFC 6724; POSIX, getaddrinfo()", "only family inet is asked for", .repeats = 1)
+LAB_ENTRY(name_one_address, "name-one-address", LAB_NAMES,
+    "A name stands for one address.",
+    "often told; RFC 1034, 3.6; POSIX, getaddrinfo()", "the table of hosts has one line for it",
+    .needs = LAB_ROOT | LAB_NAMESPACE, .repeats = 5)
 LAB_ENTRY(first_address, "first-address", LAB_NAMES,
     "A client may take the first address of a name and leave the others.",
     "often told; RFC 6724; RFC 8305", "the server listens at every address", .needs = LAB_INET6, .repeats = 5,
@@ -363,17 +367,18 @@ LAB_ENTRY(gethostbyname, "gethostbyname-is-yours", LAB_NAMES,
 /* Options */
 LAB_ENTRY(so_type, "so-type-fixed", LAB_OPTIONS,
     "SO_TYPE reads 1 for a stream and 2 for datagrams, and is fixed when the socket is made.",
-    "socket(7), SO_TYPE; textbooks on socket options", "SO_KEEPALIVE in place of SO_TYPE", .repeats = 1)
+    "socket(7), SO_TYPE; textbooks on socket options", "an injected fault: the kernel takes another type",
+    .repeats = 1)
 LAB_ENTRY(so_error, "so-error-clears", LAB_OPTIONS,
     "Reading SO_ERROR clears the error.",
-    "POSIX, SO_ERROR", "SO_TYPE in place of SO_ERROR", .repeats = 5)
+    "POSIX, SO_ERROR", "another error comes between the two", .repeats = 5)
 LAB_ENTRY(ttl_range, "ttl-range", LAB_OPTIONS,
     "IP_TTL takes 1 to 255.",
-    "ip(7), IP_TTL; RFC 1122, 3.2.1.7", "IP_MULTICAST_TTL in place of IP_TTL", .repeats = 1,
+    "ip(7), IP_TTL; RFC 1122, 3.2.1.7", "an injected fault: the kernel takes every value", .repeats = 1,
     .sysctls = "net.ipv4.ip_default_ttl")
 LAB_ENTRY(maxseg_range, "maxseg-range", LAB_OPTIONS,
     "TCP_MAXSEG takes 88 to 32767.",
-    "tcp(7), TCP_MAXSEG", "SO_RCVBUF in place of TCP_MAXSEG", .repeats = 1)
+    "tcp(7), TCP_MAXSEG", "an injected fault: the kernel takes every value", .repeats = 1)
 LAB_ENTRY(multicast_ttl, "multicast-ttl", LAB_OPTIONS,
     "Multicast has a TTL of 1 unless it is set, all else a larger one.",
     "RFC 1112, 6.1; ip(7), IP_MULTICAST_TTL", "a network namespace where ip_default_ttl is 1",
@@ -426,7 +431,7 @@ LAB_ENTRY(sigchld, "sigchld-each", LAB_SERVERS,
     "often told; signal(7); textbooks on servers", "it waits in a loop with WNOHANG", .repeats = 5)
 LAB_ENTRY(waitpid, "waitpid-nohang", LAB_SERVERS,
     "wait() blocks while a child lives; waitpid() with WNOHANG does not.",
-    "POSIX, waitpid()", "the child has ended", .repeats = 5)
+    "POSIX, waitpid()", "without WNOHANG", .repeats = 5)
 LAB_ENTRY(fork_memory, "fork-memory", LAB_SERVERS,
     "After fork() parent and child share no memory.",
     "POSIX, fork()", "memory of mmap() with MAP_SHARED", .repeats = 5)

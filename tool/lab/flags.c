@@ -5,9 +5,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lab/kit.h"
@@ -46,23 +48,38 @@ lab_peek(struct lab_case *lab)
         lab_decide(lab, LAB_FAILS, "%zd of 6 bytes were left", left);
 }
 
-/* Asks for 8 bytes with `flags` when 4 are there; 4 more come (`complete`), or the end. Returns what the call got. */
+/* What comes to a reader that has 4 bytes and waits for 8. */
+enum rest { REST_COMES, REST_END, REST_SIGNAL };
+
+static void
+wake_up(int number)
+{
+    (void)number;
+}
+
+/* Asks for 8 bytes with `flags` when 4 are there, and then `rest` comes. Returns what the call got. */
 static ssize_t
-got_of_eight(struct lab_case *lab, int flags, bool complete)
+got_of_eight(struct lab_case *lab, int flags, enum rest rest)
 {
     int ends[2];
     char letters[8];
+    struct sigaction action = {.sa_handler = wake_up};
 
     lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGUSR1, &action, NULL); /* without SA_RESTART */
     pid_t reader = getpid();
     /* show waitall-fills */
     send(ends[0], "abcd", 4, MSG_NOSIGNAL);
     LAB_WAIT(lab_unread(lab, ends[1]) == 4, LAB_SOON_NS);
     if (lab_fork(lab) == 0) {
         lab_sleeps(reader, LAB_SOON_NS); /* until the reader waits, if it does */
-        if (complete)
+        if (rest == REST_COMES)
             send(ends[0], "efgh", 4, MSG_NOSIGNAL);
-        shutdown(ends[0], SHUT_WR);
+        else if (rest == REST_END)
+            shutdown(ends[0], SHUT_WR);
+        else
+            kill(reader, SIGUSR1);
         _exit(0);
     }
     ssize_t got = recv(ends[1], letters, sizeof letters, flags);
@@ -73,48 +90,78 @@ got_of_eight(struct lab_case *lab, int flags, bool complete)
 void
 lab_waitall(struct lab_case *lab)
 {
-    lab_step(lab, "with 4 bytes there ask for 8 with MSG_WAITALL; then 4 more come, or the peer ends its stream");
-    ssize_t full = got_of_eight(lab, MSG_WAITALL, true);
-    ssize_t cut = got_of_eight(lab, MSG_WAITALL, lab->twist);
-    ssize_t control = got_of_eight(lab, 0, true);
-    lab_number(lab, "the rest came", (uint64_t)full, "bytes");
-    lab_number(lab, "the end came", (uint64_t)cut, "bytes");
+    lab_step(lab, "with 4 bytes there ask for 8 with MSG_WAITALL; then 4 more come, or the peer ends its stream, or a "
+                  "signal comes");
+    ssize_t full = got_of_eight(lab, MSG_WAITALL, REST_COMES);
+    ssize_t cut = got_of_eight(lab, MSG_WAITALL, lab->twist ? REST_COMES : REST_END);
+    ssize_t interrupted = got_of_eight(lab, MSG_WAITALL, lab->twist ? REST_COMES : REST_SIGNAL);
+    ssize_t control = got_of_eight(lab, 0, REST_COMES);
+    lab_number(lab, "the rest came", full < 0 ? MISSING : (uint64_t)full, "bytes");
+    lab_number(lab, "the end came", cut < 0 ? MISSING : (uint64_t)cut, "bytes");
+    lab_number(lab, "a signal came", interrupted < 0 ? MISSING : (uint64_t)interrupted, "bytes");
     lab_control(lab, control == 4, "without MSG_WAITALL", "%zd bytes", control);
-    if (full == 8 && cut == 8)
-        lab_decide(lab, LAB_HOLDS, "both calls got all 8 bytes");
+    if (full == 8 && cut == 8 && interrupted == 8)
+        lab_decide(lab, LAB_HOLDS, "each call got all 8 bytes");
     else if (full == 8) {
         lab_condition(lab, "so many bytes come before the end of the stream, an error or a signal");
-        lab_decide(lab, LAB_ONLY_IF, "it got 8 bytes when they came, and %zd when the stream ended", cut);
+        lab_decide(lab, LAB_ONLY_IF, "it got 8 bytes when they came, %zd when the stream ended, %zd when a signal came",
+                   cut, interrupted);
         lab_why(lab,
                 "A reader that needs whole records must look at the count that recv() returns, with MSG_WAITALL too.");
     } else
-        lab_decide(lab, LAB_FAILS, "it got %zd and %zd of 8 bytes", full, cut);
+        lab_decide(lab, LAB_FAILS, "it got %zd of 8 bytes although they came", full);
+}
+
+/* What became of a recv() in a process of its own. */
+enum outcome { RECV_WAITS, RECV_EAGAIN, RECV_READ, RECV_ELSE };
+
+/* recv() with `flags` in a process of its own, with a byte there (`ready`) or without. */
+static enum outcome
+recv_apart(struct lab_case *lab, int fd, int flags)
+{
+    volatile int *code = lab_shared(lab, sizeof *code);
+    char letter;
+
+    *code = -1;
+    /* show dontwait */
+    pid_t reader = lab_fork(lab);
+    if (reader == 0) {
+        *code = recv(fd, &letter, 1, flags) < 0 ? errno : 0;
+        _exit(0);
+    }
+    bool sleeps = lab_sleeps(reader, LAB_SOON_NS); /* it waits in recv(), or has ended */
+    LAB_WAIT(*code >= 0, 20 * NS_PER_MS);
+    /* shown */
+    kill(reader, SIGKILL);
+    waitpid(reader, NULL, 0);
+    if (*code < 0 && !sleeps)
+        lab_give_up(lab, "the process that was to receive did not come to it");
+    if (*code < 0)
+        return RECV_WAITS;
+    return *code == EAGAIN ? RECV_EAGAIN : *code == 0 ? RECV_READ : RECV_ELSE;
 }
 
 void
 lab_dontwait(struct lab_case *lab)
 {
+    static const char *const words[] = {"waits", "EAGAIN at once", "read a byte", "another error"};
     int ends[2];
-    char letter;
 
-    lab_step(lab, "on a blocking socket with nothing to read: recv() with MSG_DONTWAIT; ask for O_NONBLOCK afterwards");
+    lab_step(lab, "on a blocking socket with nothing to read: recv() with MSG_DONTWAIT in a process of its own");
+    lab_step(lab, "then recv() without it: does it wait?");
     lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
-    if (lab->twist) {
-        lab_send(lab, ends[0], 1, 0);
-        lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS);
-    }
-    /* show dontwait */
-    int code = recv(ends[1], &letter, 1, MSG_DONTWAIT) < 0 ? errno : 0;
-    /* shown */
-    lab_word(lab, "recv()", "%s", lab_errno(code));
+    enum outcome with = recv_apart(lab, ends[1], lab->twist ? 0 : MSG_DONTWAIT);
+    enum outcome after = recv_apart(lab, ends[1], 0);
     lab_send(lab, ends[0], 1, 0);
     lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS);
-    int control = recv(ends[1], &letter, 1, MSG_DONTWAIT) < 0 ? errno : 0;
-    lab_control(lab, control == 0, "one byte is there", "%s", control == 0 ? "it was read" : lab_errno(control));
-    if (code == EAGAIN)
-        lab_decide(lab, LAB_HOLDS, "recv() came back at once with EAGAIN");
+    enum outcome control = recv_apart(lab, ends[1], MSG_DONTWAIT);
+    lab_word(lab, "with MSG_DONTWAIT", "%s", words[with]);
+    lab_word(lab, "without it, afterwards", "%s", words[after]);
+    lab_control(lab, control == RECV_READ, "one byte is there", "%s", words[control]);
+    if (with == RECV_EAGAIN && after == RECV_WAITS)
+        lab_decide(lab, LAB_HOLDS, "the call came back at once with EAGAIN, the next one without the flag waits");
     else
-        lab_decide(lab, LAB_FAILS, "recv() came back with a byte");
+        lab_decide(lab, LAB_FAILS, "the call: %s; the next one without the flag: %s", words[with], words[after]);
 }
 
 /* Sends two urgent bytes among others; how many of the six bytes the reader finds in the stream and how many urgent. */
@@ -206,9 +253,10 @@ lab_oob_inline(struct lab_case *lab)
         lab_decide(lab, LAB_FAILS, "the stream was \"%.*s\"", (int)total, letters);
 }
 
-/* What is left of the 500 ms of select() or pselect() when data are there after a while. */
+/* What is left of the 5 s of select() or pselect() when data are there after a while; `sticky`: with the personality
+ * of a process whose time limits the kernel leaves alone. */
 static void
-time_left_after(struct lab_case *lab, bool pselected, long *left_us)
+time_left_after(struct lab_case *lab, bool pselected, bool sticky, long *left_us)
 {
     int ends[2];
     fd_set set;
@@ -224,6 +272,8 @@ time_left_after(struct lab_case *lab, bool pselected, long *left_us)
     }
     FD_ZERO(&set);
     FD_SET(ends[1], &set);
+    if (sticky && personality(PER_LINUX | STICKY_TIMEOUTS) < 0)
+        lab_give_up_system(lab, errno, "the personality STICKY_TIMEOUTS was refused");
     /* show select-keeps-timeout */
     struct timeval limit = {.tv_sec = 5};
     struct timespec constant = {.tv_sec = 5};
@@ -242,8 +292,8 @@ lab_select_timeout(struct lab_case *lab)
     long left_us, control_us;
 
     lab_step(lab, "select() with a limit of 5 s; data come after some ms; look at the limit");
-    time_left_after(lab, lab->twist, &left_us);
-    time_left_after(lab, true, &control_us);
+    time_left_after(lab, false, lab->twist, &left_us);
+    time_left_after(lab, true, false, &control_us);
     lab_number(lab, "limit before", 5000000, "us");
     lab_number(lab, "limit after", (uint64_t)left_us, "us");
     lab_control(lab, control_us == 5000000, "pselect()", "%ld us", control_us);
@@ -254,7 +304,7 @@ lab_select_timeout(struct lab_case *lab)
         lab_why(
             lab,
             "Linux writes the time that is left into the limit (select(2)); most other systems do not, and POSIX allows "
-            "both. A loop must set it anew each time.");
+            "both. A loop must set it anew each time. (A process with the personality STICKY_TIMEOUTS is spared.)");
     }
 }
 
@@ -290,7 +340,8 @@ lab_recv_zero(struct lab_case *lab)
     if (got == 0)
         lab_decide(lab, LAB_HOLDS, "it returned 0 at once");
     else {
-        lab_decide(lab, LAB_FAILS, "recv() of 0 bytes waited for data; read() of 0 bytes returned at once");
+        lab_decide(lab, LAB_FAILS, "recv() of 0 bytes %s; read() of 0 bytes returned at once",
+                   got == -2 ? "waited for data" : "failed");
         lab_why(
             lab,
             "read(2) answers a length of 0 before it asks the socket. recv(2) asks TCP, which waits for data and then "
@@ -401,6 +452,7 @@ lab_select_limit(struct lab_case *lab)
     bool seen = selected(lab, lab->twist ? FD_SETSIZE : 1501);
     bool control = selected(lab, FD_SETSIZE);
     lab_number(lab, "FD_SETSIZE", FD_SETSIZE, "");
+    lab_word(lab, "poll()", "reported it"); /* otherwise the attempt had ended */
     lab_word(lab, "descriptor 1500", seen ? "select() reported it" : "select() did not report it");
     lab_control(lab, !control, "FD_SETSIZE as the number of descriptors", "%s", control ? "reported" : "not reported");
     if (!seen)

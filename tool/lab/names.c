@@ -1,4 +1,5 @@
-/* names.c: from a name to addresses. Only numeric names and the empty one are looked up: no name server is asked. */
+/* names.c: from a name to addresses. Looked up are numeric names, the empty one, and one that stands in a table of
+ * hosts of the attempt's own: no name server is asked. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,16 +16,16 @@
 #include "lab/kit.h"
 #include "lab/topics.h"
 
-/* How many addresses getaddrinfo() has for this host's own loopback. */
+/* How many addresses getaddrinfo() has for a name (NULL: this host's own loopback). */
 static int
-own_addresses(struct lab_case *lab, int family, char list[96])
+addresses_of(struct lab_case *lab, const char *name, int family, char list[96])
 {
     struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM}, *found;
     int count = 0;
 
     list[0] = '\0';
-    /* show getaddrinfo-one-address */
-    int code = getaddrinfo(NULL, "80", &hints, &found); /* no name: this host's loopback */
+    /* show getaddrinfo-one-address name-one-address */
+    int code = getaddrinfo(name, "80", &hints, &found);
     if (code != 0)
         lab_give_up(lab, "getaddrinfo() failed: %s", gai_strerror(code));
     for (const struct addrinfo *next = found; next != NULL; next = next->ai_next) {
@@ -44,8 +45,8 @@ lab_getaddrinfo(struct lab_case *lab)
     char list[96], control_list[96];
 
     lab_step(lab, "ask getaddrinfo() for this host's own addresses of any family");
-    int count = own_addresses(lab, lab->twist ? AF_INET : AF_UNSPEC, list);
-    int control = own_addresses(lab, AF_INET, control_list);
+    int count = addresses_of(lab, NULL, lab->twist ? AF_INET : AF_UNSPEC, list);
+    int control = addresses_of(lab, NULL, AF_INET, control_list);
     lab_number(lab, "addresses", (uint64_t)count, "");
     lab_word(lab, "they are", "%s", list);
     lab_control(lab, control == 1, "ai_family AF_INET", "%s", control_list);
@@ -167,12 +168,13 @@ own_hosts(struct lab_case *lab)
         lab_give_up_system(lab, errno, "the table of hosts could not be replaced (be root)");
 }
 
-/* Writes the one line of the table of hosts. */
+/* Writes the table of hosts: the name stands for `address`, and for two others with `several`. */
 static void
-name_is_at(struct lab_case *lab, const char *address)
+name_is_at(struct lab_case *lab, const char *address, bool several)
 {
     FILE *file = fopen("/tmp/hosts", "we");
-    if (file == NULL || fprintf(file, "%s %s\n", address, HOST) < 0 || fclose(file) != 0)
+    if (file == NULL || fprintf(file, "%s %s\n", address, HOST) < 0 ||
+        (several && fprintf(file, "127.0.0.2 %s\n127.0.0.3 %s\n", HOST, HOST) < 0) || fclose(file) != 0)
         lab_give_up(lab, "the table of hosts could not be written");
 }
 
@@ -211,6 +213,54 @@ connect_to(struct lab_case *lab, const struct addrinfo *at)
     return code;
 }
 
+/* Takes the addresses of the name in order until one connects. Returns how many it took, 0 when none did. */
+static int
+tries_of(struct lab_case *lab, const char *port)
+{
+    int tries = 0;
+    /* show name-one-address */
+    for (const struct addrinfo *next = resolve(lab, port); next != NULL; next = next->ai_next) {
+        tries++;
+        if (connect_to(lab, next) == 0)
+            return tries;
+    }
+    /* shown */
+    return 0;
+}
+
+void
+lab_name_one_address(struct lab_case *lab)
+{
+    char list[96], control_list[96], port[8];
+
+    lab_step(lab, "in namespaces of its own let a name stand for three addresses; ask getaddrinfo() for it");
+    lab_step(lab, "a server listens at the last of them; try them in order");
+    own_hosts(lab);
+    name_is_at(lab, "127.0.0.1", !lab->twist);
+    int count = addresses_of(lab, HOST, AF_INET, list);
+    struct addrinfo *last = resolve(lab, "80");
+    while (last->ai_next != NULL)
+        last = last->ai_next;
+    char at[INET_ADDRSTRLEN] = "";
+    inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)last->ai_addr)->sin_addr, at, sizeof at);
+    snprintf(port, sizeof port, "%u", serve_at(lab, at, 0));
+    int tries = tries_of(lab, port);
+    name_is_at(lab, "127.0.0.1", false);
+    int control = addresses_of(lab, HOST, AF_INET, control_list);
+    lab_number(lab, "addresses", (uint64_t)count, "");
+    lab_word(lab, "they are", "%s", list);
+    lab_number(lab, "tried until one connected", tries == 0 ? MISSING : (uint64_t)tries, "");
+    lab_control(lab, control == 1, "one line in the table of hosts", "%s", control_list);
+    if (count == 1)
+        lab_decide(lab, LAB_HOLDS, "one address: %s", list);
+    else {
+        lab_decide(lab, LAB_FAILS, "%d addresses: %s; a server at the last of them was reached at try %d", count, list,
+                   tries);
+        lab_why(lab, "A name has as many addresses as whoever keeps it has written down: several networks, several "
+                     "machines. gethostbyname() has them in h_addr_list, getaddrinfo() in a list that has them all.");
+    }
+}
+
 void
 lab_address_kept(struct lab_case *lab)
 {
@@ -219,12 +269,12 @@ lab_address_kept(struct lab_case *lab)
     lab_step(lab, "in namespaces of its own let a name stand for 127.0.0.1 and resolve it; then let the server move to "
                   "127.0.0.2, and the name with it");
     own_hosts(lab);
-    name_is_at(lab, "127.0.0.1");
+    name_is_at(lab, "127.0.0.1", false);
     /* the server is at 127.0.0.2 from now on; in the twist it has not moved */
     snprintf(port, sizeof port, "%u", serve_at(lab, lab->twist ? "127.0.0.1" : "127.0.0.2", 0));
     /* show address-kept */
     struct addrinfo *kept = resolve(lab, port);
-    name_is_at(lab, lab->twist ? "127.0.0.1" : "127.0.0.2");
+    name_is_at(lab, lab->twist ? "127.0.0.1" : "127.0.0.2", false);
     int code = connect_to(lab, kept);
     int control = connect_to(lab, resolve(lab, port));
     /* shown */

@@ -117,18 +117,19 @@ lab_slow_link(struct lab_case *lab, uint32_t rate)
     close(fd);
 }
 
-uint64_t
-lab_counter(const char *group, const char *name)
+/* The counter of one file: lines in pairs, "TcpExt: NAME NAME ..." and "TcpExt: NUMBER NUMBER ...". */
+static uint64_t
+counter_in(const char *path, const char *group, const char *name)
 {
-    FILE *file = fopen("/proc/net/netstat", "re");
+    FILE *file = fopen(path, "re");
     static char names[16384], values[16384];
+    size_t len = strlen(group);
     uint64_t found = MISSING;
 
-    /* Lines in pairs: "TcpExt: NAME NAME ..." and "TcpExt: NUMBER NUMBER ...". */
     while (file != NULL && found == MISSING && fgets(names, sizeof names, file) != NULL &&
            fgets(values, sizeof values, file) != NULL) {
         char *next_name = names, *next_value = values, *each;
-        if (strncmp(names, group, strlen(group)) != 0)
+        if (strncmp(names, group, len) != 0 || names[len] != ':')
             continue;
         while ((each = strtok_r(next_name, " \n", &next_name)) != NULL) {
             const char *value = strtok_r(next_value, " \n", &next_value);
@@ -139,4 +140,11 @@ lab_counter(const char *group, const char *name)
     if (file != NULL)
         fclose(file);
     return found;
+}
+
+uint64_t
+lab_counter(const char *group, const char *name)
+{
+    uint64_t found = counter_in("/proc/net/netstat", group, name);
+    return found != MISSING ? found : counter_in("/proc/net/snmp", group, name);
 }

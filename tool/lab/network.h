@@ -20,7 +20,8 @@ void lab_gateway(struct lab_case *lab);
  * without that queue: not tried. */
 void lab_slow_link(struct lab_case *lab, uint32_t rate);
 
-/* A counter of the namespace, such as "TcpExt" "TCPAutoCorking" of /proc/net/netstat; MISSING when there is none. */
+/* A counter of the namespace, such as "TcpExt" "TCPAutoCorking" of /proc/net/netstat or "Udp" "RcvbufErrors" of
+ * /proc/net/snmp; MISSING when there is none. */
 uint64_t lab_counter(const char *group, const char *name);
 
 #endif

@@ -16,28 +16,37 @@
 #include "lab/kit.h"
 #include "lab/topics.h"
 
-#define MSS 1460
+#define MSS 1460        /* of an Ethernet, whose MTU is 1500 */
+#define LARGER_MSS 2000 /* of a larger MTU */
+#define RCVBUF 8000     /* a window that two full segments fill in good part */
 
-/* How long `count` writes of `size` bytes wait for their acknowledgement at a receiver that delays (`quick`: does
- * not); while `lost_ms` pass, acknowledgements are lost. */
+/* What is sent to a receiver that delays acknowledgements, and how it fares there. */
+struct awaited {
+    int count;        /* writes */
+    size_t size;      /* of each; 0: a full segment */
+    bool quick;       /* the receiver does not delay */
+    int rcvbuf;       /* its buffer; 0: the kernel decides */
+    unsigned lost_ms; /* for so long acknowledgements are lost */
+};
+
+/* How long the writes wait for their acknowledgement. */
 static uint64_t
-acknowledged_after_ns(struct lab_case *lab, int count, size_t size, bool quick, unsigned lost_ms)
+acknowledged_after_ns(struct lab_case *lab, struct awaited awaited)
 {
     int ends[2];
 
-    lab_connect(lab, &(struct lab_link){.mss = MSS}, ends);
-    if (size == 0)
-        size = (size_t)lab_info(ends[0], "snd_mss");
+    lab_connect(lab, &(struct lab_link){.mss = MSS, .rcvbuf = awaited.rcvbuf}, ends);
+    size_t size = awaited.size != 0 ? awaited.size : (size_t)lab_info(ends[0], "snd_mss");
     /* show delayed-ack-limit every-second-segment */
     lab_set(lab, ends[0], IPPROTO_TCP, TCP_NODELAY, 1);
-    lab_set(lab, ends[1], IPPROTO_TCP, TCP_QUICKACK, quick);
-    if (lost_ms > 0)
+    lab_set(lab, ends[1], IPPROTO_TCP, TCP_QUICKACK, awaited.quick);
+    if (awaited.lost_ms > 0)
         lab_deafen(lab, ends[0]);
     uint64_t since_ns = clock_now_ns();
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < awaited.count; i++)
         lab_send(lab, ends[0], size, 0);
-    if (lost_ms > 0) {
-        LAB_WAIT(false, lost_ms * NS_PER_MS);
+    if (awaited.lost_ms > 0) {
+        LAB_WAIT(false, awaited.lost_ms * NS_PER_MS);
         lab_hear(lab, ends[0]);
     }
     LAB_WAIT(lab_unacknowledged(lab, ends[0]) == 0, 3 * NS_PER_S);
@@ -51,8 +60,9 @@ lab_delayed_ack(struct lab_case *lab)
 {
     lab_step(lab,
              "put a receiver into the mode that delays acknowledgements, send it 100 bytes, time the acknowledgement");
-    uint64_t took_ns = acknowledged_after_ns(lab, 1, 100, false, lab->twist ? 700 : 0);
-    uint64_t control_ns = acknowledged_after_ns(lab, 1, 100, true, 0);
+    uint64_t took_ns =
+        acknowledged_after_ns(lab, (struct awaited){.count = 1, .size = 100, .lost_ms = lab->twist ? 700 : 0});
+    uint64_t control_ns = acknowledged_after_ns(lab, (struct awaited){.count = 1, .size = 100, .quick = true});
     lab_number(lab, "acknowledged after", took_ns / NS_PER_US, "us");
     lab_control(lab, control_ns < 20 * NS_PER_MS, "TCP_QUICKACK on", "acknowledged after %llu us",
                 (unsigned long long)(control_ns / NS_PER_US));
@@ -69,11 +79,11 @@ lab_delayed_ack(struct lab_case *lab)
 void
 lab_second_segment(struct lab_case *lab)
 {
-    if (lab->twist) /* with two segments unacknowledged a probe follows after some ms, and draws an acknowledgement */
+    if (lab->twist) /* otherwise the sender soon probes, which draws an acknowledgement */
         lab_sysctl(lab, "/proc/sys/net/ipv4/tcp_early_retrans", "0");
     lab_step(lab, "send one full segment, and two, to a receiver that delays acknowledgements");
-    uint64_t two_ns = acknowledged_after_ns(lab, 2, lab->twist ? 100 : 0, false, 0);
-    uint64_t one_ns = acknowledged_after_ns(lab, 1, 0, false, 0);
+    uint64_t two_ns = acknowledged_after_ns(lab, (struct awaited){.count = 2, .rcvbuf = lab->twist ? RCVBUF : 0});
+    uint64_t one_ns = acknowledged_after_ns(lab, (struct awaited){.count = 1});
     lab_number(lab, "two segments acknowledged after", two_ns / NS_PER_US, "us");
     lab_number(lab, "one segment acknowledged after", one_ns / NS_PER_US, "us");
     lab_control(lab, one_ns >= 20 * NS_PER_MS, "one segment only", "acknowledged after %llu us",
@@ -298,9 +308,9 @@ lab_mtu_write(struct lab_case *lab)
 
     lab_step(lab, "with the MSS of an Ethernet (MTU 1500) write 1500 bytes; count the segments");
     for (int control = 0; control < 2; control++) {
-        lab_connect(lab, &(struct lab_link){.mss = MSS}, ends);
+        lab_connect(lab, &(struct lab_link){.mss = !control && lab->twist ? LARGER_MSS : MSS}, ends);
         lab_set(lab, ends[0], IPPROTO_TCP, TCP_NODELAY, 1);
-        size_t size = control || lab->twist ? (size_t)lab_info(ends[0], "snd_mss") : 1500;
+        size_t size = control ? (size_t)lab_info(ends[0], "snd_mss") : 1500;
         /* show mtu-write-one-segment */
         lab_send(lab, ends[0], size, 0);
         lab_receive(lab, ends[1], size);

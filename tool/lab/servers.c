@@ -129,49 +129,56 @@ lab_sigchld(struct lab_case *lab)
     }
 }
 
-/* What waitpid() with WNOHANG returns while a child lives (or after it has ended): 0, or 1 for the child. */
-static int
-wait_nohang(struct lab_case *lab, bool ended, bool *wait_blocks)
+/* What waitpid() came to in a process of its own. */
+enum waited { WAITS, NO_CHILD_YET, GOT_CHILD };
+
+/* A process has a child that lives, or that has ended, and calls waitpid() with `options`. */
+static enum waited
+wait_apart(struct lab_case *lab, int options, bool ended)
 {
+    volatile int *got = lab_shared(lab, 2 * sizeof *got), *calls = got + 1;
+
+    *got = -1;
     /* show waitpid-nohang */
-    pid_t child = lab_fork(lab);
-    if (child == 0) {
-        if (!ended)
-            pause();
-        _exit(0);
-    }
-    if (ended)
-        LAB_WAIT(lab_process_state(child) == 'Z', LAB_SOON_NS);
-    pid_t got = waitpid(child, NULL, WNOHANG);
-    pid_t waiter = lab_fork(lab); /* wait() in a process of its own: does it sleep? */
+    pid_t waiter = lab_fork(lab);
     if (waiter == 0) {
-        if (lab_fork(lab) == 0)
-            pause();
-        wait(NULL);
+        pid_t child = lab_fork(lab);
+        if (child == 0) {
+            if (!ended)
+                pause();
+            _exit(0);
+        }
+        if (ended)
+            LAB_WAIT(lab_process_state(child) == 'Z', LAB_SOON_NS);
+        *calls = 1;
+        *got = waitpid(child, NULL, options) > 0; /* without WNOHANG it is what wait() does */
         _exit(0);
     }
-    *wait_blocks = lab_sleeps(waiter, LAB_SOON_NS);
+    LAB_WAIT(*calls && (*got >= 0 || lab_process_state(waiter) == 'S'), LAB_SOON_NS);
     /* shown */
-    kill(child, SIGKILL);
-    return got > 0;
+    LAB_WAIT(*got >= 0, 20 * NS_PER_MS);
+    if (*got < 0 && lab_process_state(waiter) != 'S')
+        lab_give_up(lab, "the process that was to wait did not come to it");
+    return *got < 0 ? WAITS : *got == 0 ? NO_CHILD_YET : GOT_CHILD;
 }
 
 void
 lab_waitpid(struct lab_case *lab)
 {
-    bool blocks, control_blocks;
+    static const char *const words[] = {"waits", "returned 0 at once", "returned the child"};
 
-    lab_step(lab, "call waitpid() with WNOHANG while a child lives, and wait() in another process");
-    int got = wait_nohang(lab, lab->twist, &blocks);
-    int control = wait_nohang(lab, true, &control_blocks);
-    lab_word(lab, "waitpid() with WNOHANG", got == 0 ? "returned 0 at once" : "returned the child");
-    lab_word(lab, "wait()", blocks ? "waits" : "returned");
-    lab_control(lab, control == 1, "the child has ended", "%s", control == 1 ? "returned the child" : "returned 0");
-    if (got == 0 && blocks)
+    lab_step(lab,
+             "with a child that lives call waitpid() with WNOHANG, and without, in a process each: does it sleep?");
+    enum waited nohang = wait_apart(lab, lab->twist ? 0 : WNOHANG, false);
+    enum waited plain = wait_apart(lab, 0, false);
+    enum waited control = wait_apart(lab, 0, true);
+    lab_word(lab, "waitpid() with WNOHANG", "%s", words[nohang]);
+    lab_word(lab, "wait()", "%s", words[plain]);
+    lab_control(lab, control == GOT_CHILD, "the child has ended", "wait() %s", words[control]);
+    if (nohang == NO_CHILD_YET && plain == WAITS)
         lab_decide(lab, LAB_HOLDS, "waitpid() returned 0 at once, wait() slept");
     else
-        lab_decide(lab, LAB_FAILS, "waitpid() returned %s, wait() %s", got == 0 ? "0 at once" : "the child",
-                   blocks ? "slept" : "did not sleep");
+        lab_decide(lab, LAB_FAILS, "waitpid() with WNOHANG %s, wait() %s", words[nohang], words[plain]);
 }
 
 /* What the parent finds in a variable that the child has set to 7. */
@@ -207,9 +214,9 @@ lab_fork_memory(struct lab_case *lab)
 }
 
 /* The parent closes (or shuts down) a connection that a child has too; what the peer sees: 1 the child's byte, 0 the
- * end. */
+ * end. Stores what it sees when the child has closed it too. */
 static ssize_t
-peer_sees(struct lab_case *lab, bool whole)
+peer_sees(struct lab_case *lab, bool whole, ssize_t *at_last)
 {
     int ends[2], go[2];
     char letter;
@@ -221,6 +228,8 @@ peer_sees(struct lab_case *lab, bool whole)
     if (lab_fork(lab) == 0) { /* the child has every open descriptor too */
         read(go[0], &letter, 1);
         send(ends[0], "c", 1, MSG_NOSIGNAL);
+        read(go[0], &letter, 1);
+        close(ends[0]);
         pause();
     }
     if (whole)
@@ -229,6 +238,9 @@ peer_sees(struct lab_case *lab, bool whole)
     write(go[1], "g", 1); /* only now may the child write */
     lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS);
     ssize_t got = recv(ends[1], &letter, 1, MSG_DONTWAIT);
+    write(go[1], "g", 1); /* now the child closes it too */
+    lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS);
+    *at_last = recv(ends[1], &letter, 1, MSG_DONTWAIT);
     /* shown */
     return got;
 }
@@ -236,10 +248,12 @@ peer_sees(struct lab_case *lab, bool whole)
 void
 lab_close_parent(struct lab_case *lab)
 {
-    lab_step(lab, "fork; the parent closes the connection; then the child writes to it");
-    ssize_t got = peer_sees(lab, lab->twist);
-    ssize_t control = peer_sees(lab, true);
+    lab_step(lab, "fork; the parent closes the connection; then the child writes to it, and closes it too");
+    ssize_t at_last, control_at_last;
+    ssize_t got = peer_sees(lab, lab->twist, &at_last);
+    ssize_t control = peer_sees(lab, true, &control_at_last);
     lab_word(lab, "the peer read", got == 1 ? "the child's byte" : "end of file");
+    lab_word(lab, "when the child had closed too", at_last == 0 ? "end of file" : "no end");
     lab_control(lab, control == 0, "shutdown() in the parent", "%s", control == 0 ? "end of file" : "the child's byte");
     if (got == 1) {
         lab_decide(lab, LAB_FAILS, "after the parent's close() the child's byte reached the peer");

@@ -11,7 +11,24 @@
 #include <linux/sock_diag.h>
 
 #include "lab/kit.h"
+#include "lab/network.h"
 #include "lab/topics.h"
+
+/* How many messages a socket says that it dropped: there the kernel counts them (SO_MEMINFO). */
+static uint64_t
+dropped_by(int fd)
+{
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t len = sizeof memory;
+    return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &len) == 0 ? memory[SK_MEMINFO_DROPS] : MISSING;
+}
+
+/* How much a counter of the host has grown; MISSING when it cannot be read. */
+static uint64_t
+grown(uint64_t before, uint64_t after)
+{
+    return before == MISSING || after == MISSING ? MISSING : after - before;
+}
 
 /* Sends five times 10 bytes; how many reads they take. */
 static int
@@ -41,8 +58,6 @@ flood(struct lab_case *lab, int type, bool prompt, size_t bytes[2], uint64_t *dr
 {
     int ends[2];
     char letters[100] = "";
-    uint32_t memory[SK_MEMINFO_VARS] = {0};
-    socklen_t len = sizeof memory;
     ssize_t got;
 
     bytes[0] = bytes[1] = 0;
@@ -57,9 +72,8 @@ flood(struct lab_case *lab, int type, bool prompt, size_t bytes[2], uint64_t *dr
     while (bytes[1] < bytes[0] && lab_ready(lab, ends[1], POLLIN, 100 * NS_PER_MS) != 0 &&
            (got = recv(ends[1], letters, sizeof letters, 0)) > 0)
         bytes[1] += (size_t)got;
-    getsockopt(ends[1], SOL_SOCKET, SO_MEMINFO, memory, &len); /* here the kernel counts what it drops */
-    *dropped = memory[SK_MEMINFO_DROPS];
     /* shown */
+    *dropped = dropped_by(ends[1]);
 }
 
 void
@@ -129,12 +143,15 @@ lab_udp_drops(struct lab_case *lab)
     uint64_t dropped, lost;
 
     lab_step(lab, "send %d datagrams of 100 bytes over loopback to a reader that sleeps meanwhile", DATAGRAMS);
+    uint64_t errors = lab_counter("Udp", "RcvbufErrors");
     flood(lab, SOCK_DGRAM, lab->twist, bytes, &dropped);
+    errors = grown(errors, lab_counter("Udp", "RcvbufErrors"));
     flood(lab, SOCK_STREAM, false, streamed, &lost);
     size_t sent = bytes[0] / 100, arrived = bytes[1] / 100;
     lab_number(lab, "sent without an error", sent, "datagrams");
     lab_number(lab, "arrived", arrived, "datagrams");
     lab_number(lab, "counted as dropped by the reader's socket", dropped, "datagrams");
+    lab_number(lab, "RcvbufErrors of the host, all sockets", errors, "datagrams");
     lab_control(lab, streamed[0] == streamed[1], "TCP", "%zu of the %zu bytes that the kernel took arrived",
                 streamed[1], streamed[0]);
     if (arrived == sent)
@@ -163,19 +180,21 @@ closed_port(struct lab_case *lab)
     return at;
 }
 
-/* Sends to a closed port, connected or not; the errno value of a later read. */
+#define LONGER_THAN_ANY 70000 /* a datagram has a length of 16 bits */
+
+/* Sends `count` bytes to a closed port, connected or not; the errno value of a later read. */
 static int
-told_by_port(struct lab_case *lab, bool connected, int *sent)
+told_by_port(struct lab_case *lab, bool connected, size_t count, int *sent)
 {
+    static const char letters[LONGER_THAN_ANY];
     struct endpoint at = closed_port(lab);
+    const struct sockaddr *to = connected ? NULL : (const struct sockaddr *)&at.address;
     char letter;
     /* show udp-connected-refused udp-sendto-reports */
     int fd = lab_socket(lab, AF_INET, SOCK_DGRAM);
     if (connected && connect(fd, (const struct sockaddr *)&at.address, at.len) != 0)
         lab_give_up_system(lab, errno, "a datagram socket could not be connected");
-    *sent = sendto(fd, "a", 1, 0, connected ? NULL : (const struct sockaddr *)&at.address, connected ? 0 : at.len) == 1
-                ? 0
-                : errno;
+    *sent = sendto(fd, letters, count, 0, to, connected ? 0 : at.len) < 0 ? errno : 0;
     lab_ready(lab, fd, POLLIN, 100 * NS_PER_MS); /* an ICMP error makes it ready */
     int code = recv(fd, &letter, 1, MSG_DONTWAIT) < 0 ? errno : 0;
     /* shown */
@@ -188,8 +207,8 @@ lab_udp_refused(struct lab_case *lab)
     int sent, control_sent;
 
     lab_step(lab, "connect() a UDP socket to a port that nobody has, send, read");
-    int code = told_by_port(lab, !lab->twist, &sent);
-    int control = told_by_port(lab, false, &control_sent);
+    int code = told_by_port(lab, !lab->twist, 1, &sent);
+    int control = told_by_port(lab, false, 1, &control_sent);
     lab_word(lab, "the read", "%s", lab_errno(code));
     lab_control(lab, control == EAGAIN, "not connected", "%s", lab_errno(control));
     if (code == ECONNREFUSED)
@@ -201,23 +220,16 @@ lab_udp_refused(struct lab_case *lab)
 void
 lab_udp_reports(struct lab_case *lab)
 {
-    int sent;
-    static const char large[70000];
+    int sent, too_long;
 
-    lab_step(lab, "sendto() a port that nobody has");
-    int later = told_by_port(lab, false, &sent);
-    struct endpoint at = closed_port(lab);
-    int too_long = sendto(lab_socket(lab, AF_INET, SOCK_DGRAM), large, sizeof large, 0,
-                          (const struct sockaddr *)&at.address, at.len) < 0
-                       ? errno
-                       : 0;
-    if (lab->twist)
-        sent = too_long;
+    lab_step(lab, "sendto() a port that nobody has, then read");
+    int later = told_by_port(lab, false, lab->twist ? LONGER_THAN_ANY : 1, &sent);
+    told_by_port(lab, false, LONGER_THAN_ANY, &too_long);
     lab_word(lab, "sendto()", "%s", sent == 0 ? "no error" : lab_errno(sent));
     lab_word(lab, "a read afterwards", "%s", lab_errno(later));
-    lab_control(lab, too_long == EMSGSIZE, "70000 bytes at once", "%s", lab_errno(too_long));
+    lab_control(lab, too_long == EMSGSIZE, "a datagram of 70000 bytes", "%s", lab_errno(too_long));
     if (sent == 0) {
-        lab_decide(lab, LAB_FAILS, "sendto() reported no error, nor did the socket later");
+        lab_decide(lab, LAB_FAILS, "sendto() reported no error; a read afterwards: %s", lab_errno(later));
         lab_why(
             lab,
             "sendto() tells what this host sees at once: too long, no route, no permission. What comes back by ICMP is "
@@ -230,8 +242,9 @@ void
 lab_udp_binds(struct lab_case *lab)
 {
     struct endpoint at = closed_port(lab), none = lab_loopback(lab, AF_INET, 0);
+    char address[INET_ADDRSTRLEN] = "";
 
-    lab_step(lab, "sendto() on a UDP socket without bind(); ask for its port before and after");
+    lab_step(lab, "sendto() on a UDP socket without bind(); ask for its address and port before and after");
     int fd = lab_socket(lab, AF_INET, SOCK_DGRAM);
     if (lab->twist && bind(fd, (const struct sockaddr *)&none.address, none.len) != 0)
         lab_give_up_system(lab, errno, "bind() to loopback failed");
@@ -242,11 +255,13 @@ lab_udp_binds(struct lab_case *lab)
     /* shown */
     lab_number(lab, "port before", lab_port(&before), "");
     lab_number(lab, "port after", lab_port(&after), "");
+    inet_ntop(AF_INET, &((const struct sockaddr_in *)&after.address)->sin_addr, address, sizeof address);
+    lab_word(lab, "address after", "%s", address);
     int idle = lab_socket(lab, AF_INET, SOCK_DGRAM);
     struct endpoint control = lab_name_of(lab, idle);
     lab_control(lab, lab_port(&control) == 0, "no sendto()", "port %u", lab_port(&control));
     if (lab_port(&before) == 0 && lab_port(&after) != 0)
-        lab_decide(lab, LAB_HOLDS, "port 0 before sendto(), %u after it", lab_port(&after));
+        lab_decide(lab, LAB_HOLDS, "port 0 before sendto(), %u at %s after it", lab_port(&after), address);
     else
         lab_decide(lab, LAB_FAILS, "port %u before sendto(), %u after it", lab_port(&before), lab_port(&after));
 }
@@ -292,7 +307,8 @@ lab_flow_control(struct lab_case *lab)
 
 /* What a reader got and what a sender's kernel took, with the sender in a process of its own. */
 struct traffic {
-    uint64_t taken, arrived, writes;
+    uint64_t taken, arrived;
+    uint64_t dropped; /* messages, as the reader's socket counts them */
 };
 
 #define MESSAGE 1000 /* bytes; 1448 at most, so that no datagram is split */
@@ -307,7 +323,7 @@ send_fast_read_slowly(struct lab_case *lab, int type, bool prompt, struct traffi
     uint64_t reads = 0;
     int ends[2];
 
-    *traffic = (struct traffic){0, 0, DATAGRAMS};
+    *traffic = (struct traffic){.dropped = MISSING};
     lab_connect(lab, &(struct lab_link){.type = type, .sndbuf = 65536, .rcvbuf = 65536}, ends);
     if (lab_fork(lab) == 0) {
         /* show slow-reader */
@@ -333,6 +349,7 @@ send_fast_read_slowly(struct lab_case *lab, int type, bool prompt, struct traffi
     } while (*over == 0 || lab_ready(lab, ends[1], POLLIN, 100 * NS_PER_MS) != 0);
     /* shown */
     traffic->taken = *taken;
+    traffic->dropped = dropped_by(ends[1]);
 }
 
 void
@@ -344,8 +361,9 @@ lab_slow_reader(struct lab_case *lab)
              MESSAGE);
     send_fast_read_slowly(lab, SOCK_DGRAM, lab->twist, &datagrams);
     send_fast_read_slowly(lab, SOCK_STREAM, false, &stream);
-    lab_number(lab, "UDP took", datagrams.taken, "bytes");
-    lab_number(lab, "UDP delivered", datagrams.arrived, "bytes");
+    lab_number(lab, "UDP took", datagrams.taken / MESSAGE, "datagrams");
+    lab_number(lab, "UDP delivered", datagrams.arrived / MESSAGE, "datagrams");
+    lab_number(lab, "counted as dropped by the reader's socket", datagrams.dropped, "datagrams");
     lab_number(lab, "TCP took", stream.taken, "bytes");
     lab_number(lab, "TCP delivered", stream.arrived, "bytes");
     lab_control(lab, stream.arrived == stream.taken && stream.taken == (uint64_t)DATAGRAMS * MESSAGE, "TCP",
@@ -354,8 +372,9 @@ lab_slow_reader(struct lab_case *lab)
         lab_decide(lab, LAB_HOLDS, "all %llu bytes arrived, by UDP and by TCP", (unsigned long long)datagrams.taken);
     else {
         lab_condition(lab, "the transport has flow control, as TCP has and UDP has not");
-        lab_decide(lab, LAB_ONLY_IF, "of the same %llu bytes TCP delivered all, UDP %llu",
-                   (unsigned long long)datagrams.taken, (unsigned long long)datagrams.arrived);
+        lab_decide(lab, LAB_ONLY_IF,
+                   "of the same %d messages TCP delivered all, UDP %llu; its socket counts %llu drops", DATAGRAMS,
+                   (unsigned long long)(datagrams.arrived / MESSAGE), (unsigned long long)datagrams.dropped);
         lab_why(lab, "TCP's window stops the sender until the reader has made room: send() blocks. UDP's sender never "
                      "waits for the reader, and what does not fit into its buffer is dropped.");
     }
