@@ -302,7 +302,7 @@ LAB_ENTRY(delayed_ack, "delayed-ack-limit", LAB_NUMBERS,
     .sysctls = "net.ipv4.tcp_rto_min_us")
 LAB_ENTRY(second_segment, "every-second-segment", LAB_NUMBERS,
     "At least every second full segment is acknowledged at once.",
-    "RFC 1122, 4.2.3.2; RFC 9293, 3.8.6.3", "the reader's buffer is small (and tcp_early_retrans 0: no tail loss probe)",
+    "RFC 1122, 4.2.3.2; RFC 9293, 3.8.6.3", "the reader's buffer is small (no tail loss probe: tcp_early_retrans 0)",
     .twist_needs = LAB_NAMESPACE, .repeats = 5, .flags = LAB_WAITS,
     .sysctls = "net.ipv4.tcp_early_retrans net.ipv4.tcp_rto_min_us")
 LAB_ENTRY(minimum_rto, "minimum-rto", LAB_NUMBERS,
