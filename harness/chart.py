@@ -312,23 +312,36 @@ def draw(experiment: Experiment, rows: Sequence[Row], trials: Sequence[Trial], o
     failed, or a count that a unix socket does not have) is left out. A factor without a place in a chart makes one
     chart a level, NAME-FACTOR=LEVEL. Raises ChartError.
     """
+    charts = tables(experiment, rows, trials, out_dir, events_dir)
+    draw_pictures([(kind_of(chart), chart) for chart in charts])
+    return charts
+
+
+def tables(experiment: Experiment, rows: Sequence[Row], trials: Sequence[Trial], out_dir: Path,
+           events_dir: Path | None = None) -> list[Chart]:
+    """The same, but that the pictures are still to be drawn (draw_pictures)."""
     check(experiment)
     named = {trial.trial: trial for trial in trials}
     points = [Point(row, named[row.trial], events_dir / f"{row.trial}.tsv" if events_dir is not None else None)
               for row in rows if row.status == 0 and row.goodput_bytes_per_s is not None]
-    return draw_points(experiment, experiment.charts, points, len(rows) - len(points), out_dir)
+    return _tables_of(experiment, experiment.charts, points, len(rows) - len(points), out_dir)
 
 
 def draw_points(experiment: Experiment, requests: Sequence[ChartSpec], points: Points, failed: int,
                 out_dir: Path) -> list[Chart]:
-    """The same of trials that are at hand, and of some of the charts. failed: trials that are not drawn."""
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        charts = [chart for request in requests for chart in _tables(experiment, request, points, failed, out_dir)]
-    except OSError as error:
-        raise ChartError(f"no chart can be written below {out_dir}: {error.strerror}.") from None
+    """Draw some of the charts, of trials that are at hand. failed: trials that are not drawn."""
+    charts = _tables_of(experiment, requests, points, failed, out_dir)
     draw_pictures([(kind_of(chart), chart) for chart in charts])
     return charts
+
+
+def _tables_of(experiment: Experiment, requests: Sequence[ChartSpec], points: Points, failed: int,
+               out_dir: Path) -> list[Chart]:
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        return [chart for request in requests for chart in _tables(experiment, request, points, failed, out_dir)]
+    except OSError as error:
+        raise ChartError(f"no chart can be written below {out_dir}: {error.strerror}.") from None
 
 
 def draw_pictures(charts: Iterable[tuple[str, Chart]]) -> None:

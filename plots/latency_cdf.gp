@@ -1,6 +1,6 @@
 # Which share of the exchanges ends within which time, with Nagle (NODELAY off) and without (NODELAY on)?
 # columns: panel panel_title series quantile latency_s
-# A blank line ends the curve of one trial.
+# A blank line ends the curve of one trial. A row without a series is not drawn, and only makes room on the axis.
 call "plots/style.gp" ARG1 ARG2 ARG3 ARG4
 panels = 0
 array title[64]

@@ -5,7 +5,7 @@
 # X_LABEL, Y_LABEL (opens each panel's title), and X: "size" (bytes, powers of two; a level "auto" has its own place),
 # "count" (numbers, a tick a level) or "level" (names). UNIT "panel": each panel has its own, in the column unit.
 # Where SERIES is set to 1, the column series gives the names of the lines, in place of nodelay. A chart of two runs has
-# `base` or `new` before each of these names.
+# `base` or `new` before each of these names. A row of the kind `room` is not drawn, and only makes room on the axes.
 if (!exists("SERIES")) { SERIES = 0 }
 KEY_COLUMN = SERIES ? "series" : "nodelay"
 SIDES = SERIES ? 6 : 3

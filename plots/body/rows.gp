@@ -2,7 +2,7 @@
 # columns: kind panel place label unit modes low high value
 # The script sets RATIO: 1 where 1 means no difference, 0 where the axis begins at 0 or, over more than a factor of 20,
 # is logarithmic. Where RUNS is set to 1 there are two runs, base and new in the column run, one above the other; X_LABEL
-# is what an axis says, in place of `per exchange`.
+# is what an axis says, in place of `per exchange`. A row of the kind `room` only makes room on the axis of its panel.
 if (!exists("RUNS")) { RUNS = 0 }
 if (!exists("X_LABEL")) { X_LABEL = RATIO ? "with / without" : "per exchange" }
 array RUN[2] = ["base", "new"]
@@ -25,7 +25,7 @@ stats DATA using (is("panel") ? see_panel(int(column("panel")), strcol("label"),
 stats DATA using (places = !is("panel") && column("place") > places ? column("place") : places, \
     letters = is("row") && strlen(strcol("label")) > letters ? strlen(strcol("label")) : letters, \
     two_modes = (is("trial") || is("median")) && column("modes") == 2 ? 1 : two_modes, \
-    is("trial") ? see_value(int(column("panel")), column("value")) : 1) nooutput
+    is("trial") || is("room") ? see_value(int(column("panel")), column("value")) : 1) nooutput
 if (RUNS && letters > 33) { LABELS = 340.0 }
 PANEL = LINE * (places + 1) + 76
 eval set_legend(2 + two_modes + (RUNS ? 1 : 0))
