@@ -20,7 +20,6 @@ import hypothesis.strategies as st
 import jobs
 import jsonschema
 import pytest
-import yaml
 from hypothesis import given, settings
 
 from harness import feeds, job, junit, markdown, outputs, terminal, wording
@@ -229,29 +228,6 @@ def test_every_file_is_described() -> None:
     table = CHAPTER.split("## A job of the gate\n")[1].split("\n\n", 2)[1]
     named = set(re.findall(r"`([\w.-]+\.\w+)`", "\n".join(line.split("|")[1] for line in table.splitlines()[2:])))
     assert named - {"raw.jsonl"} == set(outputs.FILES)
-
-
-def blocks(language: str) -> list[str]:
-    """The code of one language in the chapter."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", CHAPTER, re.MULTILINE | re.DOTALL)
-
-
-@pytest.mark.parametrize("number", range(3))
-def test_the_workflows_can_be_read(number: int) -> None:
-    """YAML of the right shape; each script in it is a script for bash, and the properties that it names exist."""
-    workflow = yaml.safe_load(blocks("yaml")[number])
-    job = workflow.get("jobs", workflow)["gate"]
-    scripts = [step["run"] for step in job["steps"] if "run" in step] if "steps" in job else job["script"]
-    assert scripts
-    for script in scripts:
-        done = subprocess.run(["bash", "-n", "-c", script], capture_output=True, text=True, timeout=60, check=False)
-        assert (done.returncode, done.stderr) == (0, ""), script
-    assert "harness gate" in "\n".join(scripts) or "make gate" in "\n".join(scripts)
-
-
-def test_there_are_as_many_workflows_as_are_read() -> None:
-    assert len(blocks("yaml")) == 3
-    assert not re.search(r"\t", CHAPTER)
 
 
 def test_the_properties_are_those_that_are_named() -> None:
