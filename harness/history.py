@@ -15,7 +15,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -127,13 +127,29 @@ def _is_count(value: object) -> bool:
 
 def commit_date(repository: Path, commit: str) -> str | None:
     """When a commit was made (ISO 8601), as git says; None where it does not know the commit."""
-    command = ["git", "-c", f"safe.directory={repository}", "-C", str(repository), "show", "-s", "--format=%cI",
-               f"{commit}^{{commit}}"]
+    said = _git(repository, "show", "-s", "--format=%cI", f"{commit}^{{commit}}")
+    return said or None
+
+
+def lasting(repository: Path, found: Entry) -> Entry:
+    """The same entry with a name of its anchor that does not move: a tag, else the beginning of the commit.
+
+    `main` or `HEAD~3` is another commit next week. Where git does not know the commit the name stays.
+    """
+    tags = _git(repository, "tag", "--points-at", f"{found.anchor_commit}^{{commit}}")
+    if tags is None or found.anchor.removeprefix("refs/tags/") in tags.split():
+        return found
+    return replace(found, anchor=found.anchor_commit[:12])
+
+
+def _git(repository: Path, *words: str) -> str | None:
+    """What git prints; None where it fails."""
+    command = ["git", "-c", f"safe.directory={repository}", "-C", str(repository), *words]
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
                               timeout=30)
         if done.returncode == 0:
-            return done.stdout.strip() or None
+            return done.stdout.strip()
     return None
 
 

@@ -105,7 +105,8 @@ def caption(entries: Sequence[Entry], everything: Sequence[Entry]) -> str:
     parts = [
         f"each point is one job, its time for the same work divided by that of {entries[0].anchor} "
         f"({entries[0].anchor_commit[:7]}) in the same job",
-        f"{plural(len(entries), 'job')} on {plural(len(commits), 'commit')}",
+        f"{plural(len(entries), 'job')} on {plural(len(commits), 'commit')}"
+        + (", which is no trend yet" if len(commits) == 1 else ""),
         f"{plural(earlier, 'commit')} not drawn" if earlier else "",
         f"{plural(models, 'CPU model')} with fewer jobs not drawn" if models else "",
         "bars are " + " or ".join(f"{value * 100:.3g} %" for value in sorted(filter(None, confidences))) + " intervals",
@@ -119,8 +120,8 @@ def caption(entries: Sequence[Entry], everything: Sequence[Entry]) -> str:
 def draw(history: History, out_dir: Path, last: int = COMMITS_SHOWN) -> Chart:
     """Draw the history into `out_dir`: trend.tsv, .svg and .png. last: how many commits. Raises ChartError."""
     if not history.entries:
-        raise ChartError("the history has no line yet: run make gate BASE=v0.1.0, and append its job with "
-                         "`python3 -m harness trend --append JOB.json --anchor v0.1.0`.")
+        raise ChartError("the history has no line yet: run make gate BASE=RELEASE (a tag, or a commit), and append its "
+                         "job with `python3 -m harness trend --append JOB.json --anchor RELEASE`.")
     entries = shown(history.entries, last)
     if not any(found.ratio for entry in entries for found in entry.measurements.values()):
         raise ChartError("none of the jobs that would be drawn has a ratio: see why in their table.txt, and append "
@@ -165,7 +166,13 @@ def run(options: argparse.Namespace) -> int:
     if options.append is not None:
         made = jobs.read(options.append)
         date = histories.commit_date(ROOT, made.new.commit) if made.new.commit else None
-        print(histories.append(options.history, histories.entry(made, date), options.anchor))
+        found = histories.entry(made, date)
+        line = histories.lasting(ROOT, found)
+        moves = options.anchor == found.anchor != line.anchor
+        if moves and not found.anchor_commit.startswith(options.anchor):
+            raise HistoryError(f"{options.anchor} is no tag and will be another commit one day: say --anchor "
+                               f"{line.anchor}, which is the commit that this job was run against.")
+        print(histories.append(options.history, line, options.anchor))
         return 0
     history = histories.read(options.history)
     if history.word:

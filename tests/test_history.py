@@ -85,6 +85,24 @@ def test_the_date_of_a_commit(tmp_path: Path) -> None:
     assert history.commit_date(tmp_path / "nowhere", "0" * 40) is None
 
 
+def test_an_anchor_has_a_name_that_lasts(tmp_path: Path) -> None:
+    """A tag of the commit stays; a branch or HEAD~3 becomes the commit; of what git does not know nothing changes."""
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for words in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "x"], ["tag", "v9"]):
+        subprocess.run([*git, *words], check=True, timeout=60)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, timeout=60, capture_output=True, text=True).stdout
+    one = entry(another(base=replace(jobs.BASE, ref="main", commit=head.strip())))
+    assert history.lasting(tmp_path, one).anchor == head[:12]
+    for name in ("v9", "refs/tags/v9"):
+        assert history.lasting(tmp_path, replace(one, anchor=name)).anchor == name
+    for unknown in (replace(one, anchor_commit="0" * 40), entry(jobs.PASSED)):
+        assert history.lasting(tmp_path, unknown) == unknown
+    assert history.lasting(tmp_path / "nowhere", one) == one
+    path = tmp_path / "history.jsonl"
+    append(path, history.lasting(tmp_path, one), head[:9])
+    assert read(path).anchor == (head[:12], head.strip())
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The anchor
 

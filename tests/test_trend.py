@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -92,7 +93,19 @@ def test_one_job_is_enough(tmp_path: Path) -> None:
     assert len(kind(rows, "commit")) == 1
     assert made.caption.replace("\n", " ").startswith(
         "each point is one job, its time for the same work divided by that of v0.1.0 (3f2a91c) in the same job; 1 job "
-        "on 1 commit; bars are 99 % intervals; K = 12 to 24 invocations;")
+        "on 1 commit, which is no trend yet; bars are 99 % intervals; K = 12 to 24 invocations;")
+
+
+@pytest.mark.parametrize("commits", [2, 5, 60])
+def test_any_number_of_commits_is_drawn(commits: int, tmp_path: Path) -> None:
+    """Two CPU models, twelve measurements: every job is drawn, labels thin out, and nothing is said of one point."""
+    entries = [replace(entry, cpu_model=model, job=f"{entry.job} {model}", measurements={
+        f"measurement_{number}": ratio for number, ratio in enumerate([*entry.measurements.values()] * 4)})
+        for entry in jobs.past(commits) if entry.cpu_model for model in ("Invented CPU 3000", "Other CPU 9")]
+    made, rows = drawn(entries, tmp_path)
+    assert len(kind(rows, "model")) == 2 and len(kind(rows, "commit")) == commits
+    labels = re.findall(r"<text>(\d{4}-\d\d-\d\d [0-9a-f]+)</text>", made.svg.read_text())
+    assert 2 <= len(labels) <= 2 * 13 and "no trend" not in made.caption
 
 
 def test_hostile_names_and_panels_without_a_ratio_are_drawn(tmp_path: Path) -> None:
@@ -105,7 +118,7 @@ def test_hostile_names_and_panels_without_a_ratio_are_drawn(tmp_path: Path) -> N
 
 
 def test_an_empty_history_says_how_to_begin(tmp_path: Path) -> None:
-    with pytest.raises(ChartError, match="has no line yet: run make gate BASE="):
+    with pytest.raises(ChartError, match="has no line yet: run make gate BASE=RELEASE"):
         trend.draw(of([]), tmp_path)
 
 
@@ -149,6 +162,19 @@ def test_append_and_draw(command: Callable[..., int], tmp_path: Path, capsys: py
     assert command() == 0
     assert str(tmp_path / "trend" / "trend.svg") in capsys.readouterr().out
     assert (tmp_path / "trend" / "trend.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_anchor_that_moves_is_refused(command: Callable[..., int], tmp_path: Path,
+                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    path, commit = tmp_path / "job.json", str(jobs.BASE.commit)
+    monkeypatch.setattr(history, "lasting", lambda _, found: replace(found, anchor=commit[:12]))
+    for ref, anchor in (("main", "main"), (commit[:7], commit[:7])):
+        path.write_text(job.to_text(replace(jobs.PASSED, base=replace(jobs.BASE, ref=ref))), encoding="utf-8")
+        if anchor == "main":
+            with pytest.raises(HistoryError, match=f"main is no tag and will .* say --anchor {commit[:12]}, which is"):
+                command("--append", str(path), "--anchor", anchor)
+        else:
+            assert command("--append", str(path), "--anchor", anchor) == 0
 
 
 def test_a_cut_line_is_told(command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
