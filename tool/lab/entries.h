@@ -199,7 +199,7 @@ LAB_ENTRY(select_timeout, "select-keeps-timeout", LAB_FLAGS,
     "often told; POSIX, select(); select(2)", "the personality STICKY_TIMEOUTS", .repeats = 5)
 LAB_ENTRY(select_limit, "select-limit", LAB_FLAGS,
     "select() cannot watch a descriptor of 1024 or more.",
-    "often told; select(2), FD_SETSIZE", "select() is told of FD_SETSIZE descriptors", .repeats = 1,
+    "often told; select(2), FD_SETSIZE", "select() is told of FD_SETSIZE descriptors", .repeats = 5,
     .sysctls = "fs.nr_open")
 LAB_ENTRY(recv_end, "recv-zero-means-end", LAB_FLAGS,
     "recv() returns 0 only when the peer has closed.",
@@ -382,7 +382,7 @@ LAB_ENTRY(maxseg_range, "maxseg-range", LAB_OPTIONS,
 LAB_ENTRY(multicast_ttl, "multicast-ttl", LAB_OPTIONS,
     "Multicast has a TTL of 1 unless it is set, all else a larger one.",
     "RFC 1112, 6.1; ip(7), IP_MULTICAST_TTL", "a network namespace where ip_default_ttl is 1",
-    .twist_needs = LAB_NAMESPACE, .repeats = 1,
+    .twist_needs = LAB_NAMESPACE, .repeats = 5,
     .sysctls = "net.ipv4.ip_default_ttl")
 LAB_ENTRY(keepalive_ends, "keepalive-ends", LAB_OPTIONS,
     "SO_KEEPALIVE ends a connection whose peer has fallen silent.",
@@ -409,11 +409,12 @@ LAB_ENTRY(multicast_loop, "multicast-loop", LAB_OPTIONS,
 LAB_ENTRY(keepalive_idle, "keepalive-idle", LAB_OPTIONS,
     "Keepalive is off by default, and its first probe comes after two hours at least.",
     "RFC 1122, 4.2.3.6; tcp(7), tcp_keepalive_time", "a network namespace where tcp_keepalive_time is 60",
-    .twist_needs = LAB_NAMESPACE, .repeats = 1,
+    .twist_needs = LAB_NAMESPACE, .repeats = 5,
     .sysctls = "net.ipv4.tcp_keepalive_time net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes")
 LAB_ENTRY(keepalive_name, "keepalive-name", LAB_OPTIONS,
-    "Every system calls keepalive's idle time TCP_KEEPALIVE.",
-    "often told; tcp(7), TCP_KEEPIDLE", "the name TCP_KEEPIDLE in place of TCP_KEEPALIVE", .repeats = 1)
+    "Keepalive's idle time, interval and count are set with TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT.",
+    "tcp(7); POSIX has only SO_KEEPALIVE", "an injected fault: a system without the name TCP_KEEPIDLE",
+    .repeats = 1)
 LAB_ENTRY(two_listen, "reuseaddr-two-listen", LAB_OPTIONS,
     "SO_REUSEADDR lets two servers listen at one port.",
     "often told; socket(7)", "SO_REUSEPORT in place of SO_REUSEADDR", .repeats = 1)

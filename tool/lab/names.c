@@ -90,6 +90,9 @@ lab_gethostbyname(struct lab_case *lab)
     lab_step(lab, "look up 127.0.0.1, then 127.0.0.2, then read the first result");
     bool stays = first_result_stays(lab, lab->twist);
     bool control = first_result_stays(lab, true);
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST}, *found;
+    lab_word(lab, "gethostbyname() of ::1", gethostbyname("::1") != NULL ? "found" : "not found"); /* NOLINT */
+    lab_word(lab, "getaddrinfo() of ::1", getaddrinfo("::1", NULL, &hints, &found) == 0 ? "found" : "not found");
     lab_control(lab, control, "getaddrinfo()", "%s", control ? "the first result was still 127.0.0.1" : "it changed");
     if (stays)
         lab_decide(lab, LAB_HOLDS, "the first result was still 127.0.0.1");

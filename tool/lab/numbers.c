@@ -95,7 +95,7 @@ lab_second_segment(struct lab_case *lab)
             lab,
             "So an even number of full segments is acknowledged at once and an odd one is delayed; a sender whose last "
             "small segment waits for that (Nagle as in RFC 896; Linux does otherwise: odd-segments) is fast or slow by the "
-            "length of its message.");
+            "length of its message. A receiver whose buffer gets full delays it in either case.");
     } else
         lab_decide(lab, LAB_FAILS, "two segments were acknowledged after %llu us",
                    (unsigned long long)(two_ns / NS_PER_US));
@@ -279,7 +279,8 @@ lab_time_wait_length(struct lab_case *lab)
                 "%llu ms left", (unsigned long long)half_ms);
     if (strcmp(state, "TIME_WAIT") != 0 || left_ms == MISSING)
         lab_give_up(lab, "the closed connection is not in TIME_WAIT in /proc/net/tcp");
-    if ((left_ms <= limit_ms + 500 && left_ms + 5000 > limit_ms) || left_ms > 180000) {
+    bool alike = left_ms <= half_ms + 5000 && left_ms + 5000 > half_ms; /* FIN_WAIT2 lasts tcp_fin_timeout */
+    if (alike || left_ms > 180000) {
         lab_decide(lab, LAB_HOLDS, "with tcp_fin_timeout %u, TIME_WAIT lasts %llu s more", (unsigned)(limit_ms / 1000),
                    (unsigned long long)((left_ms + 999) / 1000));
         return;

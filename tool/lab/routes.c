@@ -38,7 +38,7 @@ lab_broadcast(struct lab_case *lab)
     if (code == EACCES)
         lab_decide(lab, LAB_HOLDS, "EACCES without SO_BROADCAST, no error with it");
     else
-        lab_decide(lab, LAB_FAILS, "it was sent: %s", lab_errno(code));
+        lab_decide(lab, LAB_FAILS, "without SO_BROADCAST: %s", code == 0 ? "it was sent" : lab_errno(code));
 }
 
 #define GROUP "239.255.77.77"
@@ -103,9 +103,8 @@ lab_multicast_loop(struct lab_case *lab)
         lab_decide(lab, LAB_HOLDS, "the sender heard itself with it on, and did not with it off");
     else {
         lab_condition(lab, "the interface is not loopback");
-        lab_decide(lab, LAB_ONLY_IF,
-                   "off, the sender did not hear itself on an interface; on loopback it %s on, %s off",
-                   loopback_on ? "did with it" : "did not with it", loopback_off ? "did with it" : "did not with it");
+        lab_decide(lab, LAB_ONLY_IF, "off, the sender did not hear itself on an interface; on loopback it %s",
+                   loopback_off ? "did" : "did not even with it on");
         lab_why(
             lab,
             "The option decides whether the kernel makes a copy for its own members of the group. Loopback gives back "

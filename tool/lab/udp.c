@@ -105,16 +105,19 @@ lab_udp_one_to_one(struct lab_case *lab)
 
 /* Sends 100 bytes to a reader with room for 40: what two reads get. */
 static void
-read_in_part(struct lab_case *lab, int type, ssize_t got[2])
+read_in_part(struct lab_case *lab, int type, ssize_t got[2], bool *told)
 {
     int ends[2];
     char letters[100] = "";
+    struct iovec room = {.iov_base = letters, .iov_len = 40};
+    struct msghdr message = {.msg_iov = &room, .msg_iovlen = 1};
 
     lab_connect(lab, &(struct lab_link){.type = type}, ends);
     /* show udp-cuts */
     send(ends[0], letters, 100, MSG_NOSIGNAL);
     lab_ready(lab, ends[1], POLLIN, LAB_SOON_NS);
-    got[0] = recv(ends[1], letters, 40, MSG_DONTWAIT);
+    got[0] = recvmsg(ends[1], &message, MSG_DONTWAIT);
+    *told = (message.msg_flags & MSG_TRUNC) != 0; /* only recvmsg() tells that it was cut */
     got[1] = recv(ends[1], letters, 100, MSG_DONTWAIT);
     /* shown */
 }
@@ -123,13 +126,15 @@ void
 lab_udp_cuts(struct lab_case *lab)
 {
     ssize_t got[2], control[2];
+    bool told, control_told;
 
     lab_step(lab, "send a datagram of 100 bytes, read with room for 40, read again");
-    read_in_part(lab, lab->twist ? SOCK_STREAM : SOCK_DGRAM, got);
-    read_in_part(lab, SOCK_STREAM, control);
+    read_in_part(lab, lab->twist ? SOCK_STREAM : SOCK_DGRAM, got, &told);
+    read_in_part(lab, SOCK_STREAM, control, &control_told);
     lab_number(lab, "first read", (uint64_t)got[0], "bytes");
-    lab_number(lab, "second read", got[1] < 0 ? 0 : (uint64_t)got[1], "bytes");
-    lab_control(lab, control[1] == 60, "TCP", "%zd bytes and then %zd", control[0], control[1]);
+    lab_word(lab, "second read", got[1] < 0 ? "EAGAIN" : "the rest");
+    lab_word(lab, "MSG_TRUNC of recvmsg()", told ? "set" : "not set");
+    lab_control(lab, control[1] == 60 && !control_told, "TCP", "%zd bytes and then %zd", control[0], control[1]);
     if (got[0] == 40 && got[1] < 0)
         lab_decide(lab, LAB_HOLDS, "40 of 100 bytes were read, the rest is gone");
     else
