@@ -81,15 +81,15 @@ LAB_ENTRY(odd_segments, "odd-segments", LAB_NAGLE,
 /* Buffers */
 LAB_ENTRY(sndbuf_exact, "sndbuf-exact", LAB_BUFFERS,
     "SO_SNDBUF sets the send buffer to exactly that many bytes.",
-    "POSIX, getsockopt(); socket(7), SO_SNDBUF", "TCP_NOTSENT_LOWAT in place of SO_SNDBUF", .repeats = 1,
+    "POSIX, getsockopt(); socket(7), SO_SNDBUF", "the one request of twice net.core.wmem_max", .repeats = 1,
     .sysctls = "net.core.wmem_max", .picture = lab_picture_sndbuf)
 LAB_ENTRY(rcvbuf_exact, "rcvbuf-exact", LAB_BUFFERS,
     "SO_RCVBUF reads back as it was set.",
-    "POSIX, getsockopt(); socket(7), SO_RCVBUF", "SO_RCVLOWAT in place of SO_RCVBUF", .repeats = 1,
+    "POSIX, getsockopt(); socket(7), SO_RCVBUF", "the one request of twice net.core.rmem_max", .repeats = 1,
     .sysctls = "net.core.rmem_max", .picture = lab_picture_rcvbuf)
 LAB_ENTRY(buffers_refuse, "buffers-refuse", LAB_BUFFERS,
     "A send or receive buffer that is too small or too large is refused.",
-    "POSIX, setsockopt(); socket(7), SO_SNDBUF and SO_RCVBUF", "TCP_MAXSEG in place of the buffers", .repeats = 1,
+    "POSIX, setsockopt(); socket(7), SO_SNDBUF and SO_RCVBUF", "a kernel that refuses both options (injected)", .repeats = 1,
     .sysctls = "net.core.wmem_max net.core.rmem_max")
 LAB_ENTRY(bigger_buffer, "bigger-is-better", LAB_BUFFERS,
     "A bigger send buffer is always gradually better.",
@@ -109,7 +109,8 @@ LAB_ENTRY(own_buffers, "own-buffers", LAB_BUFFERS,
     .sysctls = "net.core.wmem_max net.core.rmem_max")
 LAB_ENTRY(window, "window", LAB_BUFFERS,
     "The peer's window never lets more bytes travel than its receive buffer takes.",
-    "RFC 9293, 3.8.6; textbooks on flow control", "datagrams in place of a stream", .repeats = 5, .flags = LAB_WAITS,
+    "RFC 9293, 3.8.6; textbooks on flow control", "the buffer is made smaller when its window has been announced",
+    .repeats = 5, .flags = LAB_WAITS,
     .sysctls = "net.core.rmem_max net.ipv4.tcp_wmem", .picture = lab_picture_stall)
 LAB_ENTRY(zero_window, "zero-window", LAB_BUFFERS,
     "A receiver that is full announces a window of zero, and opens it when its program reads.",
@@ -232,11 +233,11 @@ LAB_ENTRY(tcp_and_udp, "tcp-and-udp-port", LAB_CALLS,
     "RFC 6335, 3; textbooks on ports", "both sockets are TCP", .repeats = 1)
 LAB_ENTRY(port_zero, "port-zero", LAB_CALLS,
     "bind() to port 0 lets the kernel choose a free port.",
-    "ip(7)", "the second socket takes the first one's port", .repeats = 1,
-    .sysctls = "net.ipv4.ip_local_port_range")
+    "ip(7)", "a network namespace where ip_local_port_range holds two ports for three sockets",
+    .twist_needs = LAB_NAMESPACE, .repeats = 1, .sysctls = "net.ipv4.ip_local_port_range")
 LAB_ENTRY(port_one_socket, "port-one-socket", LAB_CALLS,
     "A port belongs to one socket.",
-    "often told; RFC 9293, 3.3.1", "nothing is accepted", .repeats = 1)
+    "often told; RFC 9293, 3.3.1", "a server of UDP", .repeats = 1)
 LAB_ENTRY(connect_accept, "connect-waits-for-accept", LAB_CALLS,
     "connect() returns when the server accepts.",
     "often told; POSIX, accept()", "the listener's queue is full", .repeats = 5, .flags = LAB_WAITS,
@@ -339,7 +340,7 @@ LAB_ENTRY(packet, "packet-needs-privilege", LAB_FAMILIES,
     "packet(7)", "the privilege is there", .twist_needs = LAB_NAMESPACE, .repeats = 1)
 LAB_ENTRY(ipx, "ipx", LAB_FAMILIES,
     "PF_IPX is a family like PF_INET.",
-    "textbooks on the sockets API; ipx(7)", "AF_INET in place of AF_IPX", .repeats = 1)
+    "textbooks on the sockets API; ipx(7)", "a kernel that answers socket(AF_IPX) with a descriptor (injected)", .repeats = 1)
 LAB_ENTRY(stream_order, "stream-keeps-order", LAB_FAMILIES,
     "A stream keeps order and loses nothing, but keeps no borders of messages.",
     "POSIX, socket types; textbooks on the sockets API", "datagrams of family local", .repeats = 5)

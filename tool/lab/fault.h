@@ -10,4 +10,7 @@
 /* From now on setsockopt() of this option is answered with errno value `code` (0: taken), and nothing is set. */
 void lab_fault_setsockopt(struct lab_case *lab, int level, int option, int code);
 
+/* From now on socket() for this family returns 0, as if a socket had been made. */
+void lab_fault_socket(struct lab_case *lab, int family);
+
 #endif

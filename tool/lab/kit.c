@@ -15,9 +15,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
@@ -363,6 +365,13 @@ lab_hear(struct lab_case *lab, int fd)
 }
 
 void
+lab_acknowledge(struct lab_case *lab, int sender, int reader)
+{
+    lab_hear(lab, sender);
+    lab_send(lab, reader, 1, 0);
+}
+
+void
 lab_need_proc(struct lab_case *lab)
 {
     if (lab_process_state(getpid()) != 0)
@@ -414,14 +423,30 @@ lab_sleeps(pid_t pid, uint64_t limit_ns)
     return state == 'S';
 }
 
+int
+lab_confined_socket(struct lab_case *lab, int family, int type)
+{
+    int fd = lab_socket(lab, family, type);
+    if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof "lo") == 0)
+        return fd;
+    close(fd);
+    lab_namespace(lab);
+    return lab_socket(lab, family, type);
+}
+
 void
 lab_drop_privilege(struct lab_case *lab)
 {
-    if (geteuid() != 0)
-        return;
-    if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0)
-        lab_give_up_system(lab, errno, "root's privileges could not be given up");
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* changing the user has cleared it */
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    if (geteuid() == 0 && setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0)
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* changing the user has cleared it */
+    /* What decides is not the user but what he may do: in a user namespace any of them may have it. */
+    if (syscall(SYS_capset, &header, none) != 0) {
+        lab_advise(lab, "run it as an ordinary user, who has no privilege to give up");
+        lab_give_up_system(lab, errno, "the privileges could not be given up");
+    }
 }
 
 static void __attribute__((noreturn)) no_namespace(struct lab_case *lab, int code)

@@ -30,6 +30,9 @@
 /* A quarter of a millisecond. */
 void lab_pause(void);
 
+/* An Ethernet's MSS, for entries that count segments. */
+#define LAB_MSS 1460
+
 /* How two ends are joined. Zero means: the kernel decides. */
 struct lab_link {
     int family;     /* AF_INET unless given */
@@ -92,6 +95,9 @@ void lab_deafen(struct lab_case *lab, int fd);
 bool lab_may_deafen(struct lab_case *lab);
 void lab_hear(struct lab_case *lab, int fd);
 
+/* Lets a sender that was deafened hear again, and the reader answer: every segment carries an acknowledgement. */
+void lab_acknowledge(struct lab_case *lab, int sender, int reader);
+
 /* Ends the attempt where /proc is missing: what is read of a process there would look like a process that is gone. */
 void lab_need_proc(struct lab_case *lab);
 
@@ -107,7 +113,12 @@ bool lab_sleeps(pid_t pid, uint64_t limit_ns);
 /* The state letter of a process (S, R, Z, ...), 0 when it is gone. */
 char lab_process_state(pid_t pid);
 
-/* Gives up every privilege of root for the rest of the attempt. */
+/* A socket that hears loopback alone, whatever address it binds; where it may not be confined (before Linux 5.7 only
+ * root may), the attempt moves into a network namespace of its own first. */
+int lab_confined_socket(struct lab_case *lab, int family, int type);
+
+/* Gives up every privilege for the rest of the attempt: all capabilities, and the user's number too where it is root's
+ * and may be changed (a user namespace may have no other). */
 void lab_drop_privilege(struct lab_case *lab);
 
 /* Moves the attempt into a network namespace of its own, with loopback up: its sysctls may be set, its counters are
