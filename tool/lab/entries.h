@@ -17,7 +17,7 @@ LAB_ENTRY(small_waits, "small-waits", LAB_NAGLE,
     .sysctls = "net.ipv4.tcp_autocorking")
 LAB_ENTRY(nagle_timer, "nagle-has-a-timer", LAB_NAGLE,
     "Nagle's algorithm holds a small segment for 200 ms.",
-    "often told; RFC 896 names no time", "the socket is corked", .needs = LAB_FILTER, .repeats = 5,
+    "often told; RFC 896 names no time", "the socket is corked", .needs = LAB_FILTER, .repeats = 5, .flags = LAB_WAITS,
     .sysctls = "net.ipv4.tcp_autocorking net.ipv4.tcp_rto_min_us")
 LAB_ENTRY(ten_letters, "ten-letters", LAB_NAGLE,
     "Ten letters typed one at a time take fewer segments with Nagle's algorithm than ten.",

@@ -56,7 +56,7 @@ lab_families(struct lab_case *lab)
 void
 lab_packet(struct lab_case *lab)
 {
-    lab_step(lab, "with no privilege make a socket of family packet");
+    lab_step(lab, "with%s privilege make a socket of family packet", lab->twist ? " the" : " no");
     if (!lab->twist)
         lab_drop_privilege(lab);
     /* show packet-needs-privilege */
@@ -156,12 +156,11 @@ reach_inet6(struct lab_case *lab, int only)
     int listener = lab_confined_socket(lab, AF_INET6, SOCK_STREAM); /* socket(), for interface lo alone */
     lab_set(lab, listener, IPPROTO_IPV6, IPV6_V6ONLY, only);
     ((struct sockaddr_in6 *)&at.address)->sin6_addr = in6addr_any;
-    if (bind(listener, (const struct sockaddr *)&at.address, at.len) != 0 || listen(listener, 4) != 0)
+    if (lab_bind_at(listener, &at) != 0 || listen(listener, 4) != 0)
         lab_give_up_system(lab, errno, "the server cannot listen");
     at = lab_name_of(lab, listener);
     struct endpoint to = lab_loopback(lab, AF_INET, lab_port(&at));
-    int code =
-        connect(lab_socket(lab, AF_INET, SOCK_STREAM), (const struct sockaddr *)&to.address, to.len) == 0 ? 0 : errno;
+    int code = lab_connect_to(lab_socket(lab, AF_INET, SOCK_STREAM), &to);
     /* shown */
     return code;
 }

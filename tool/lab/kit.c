@@ -108,11 +108,24 @@ lab_name_of(struct lab_case *lab, int fd)
     return at;
 }
 
+int
+lab_connect_to(int fd, const struct endpoint *at)
+{
+    return connect(fd, (const struct sockaddr *)&at->address, at->len) == 0 ? 0 : errno;
+}
+
+int
+lab_bind_at(int fd, const struct endpoint *at)
+{
+    return bind(fd, (const struct sockaddr *)&at->address, at->len) == 0 ? 0 : errno;
+}
+
 static void
 bind_to(struct lab_case *lab, int fd, const struct endpoint *at)
 {
-    if (bind(fd, (const struct sockaddr *)&at->address, at->len) != 0)
-        lab_give_up_system(lab, errno, "bind() to loopback failed");
+    int code = lab_bind_at(fd, at);
+    if (code != 0)
+        lab_give_up_system(lab, code, "bind() to loopback failed");
 }
 
 int

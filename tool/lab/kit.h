@@ -55,6 +55,10 @@ struct endpoint lab_loopback(struct lab_case *lab, int family, uint16_t port);
 uint16_t lab_port(const struct endpoint *at);
 struct endpoint lab_name_of(struct lab_case *lab, int fd);
 
+/* connect() and bind(), which may fail: return an errno value. */
+int lab_connect_to(int fd, const struct endpoint *at);
+int lab_bind_at(int fd, const struct endpoint *at);
+
 /* A listener at a port of the kernel's choice. */
 int lab_listen(struct lab_case *lab, int family, int backlog, struct endpoint *bound);
 
