@@ -275,6 +275,44 @@ def test_without_privileges(tmp_path_factory: pytest.TempPathFactory, plain: dic
             assert entry["verdict"] == plain[entry["name"]]["verdict"], entry["name"]
 
 
+@pytest.mark.parametrize("twist", [False, True])
+def test_a_user_namespace_with_one_user(twist: bool, plain: dict[str, Document], twisted: dict[str, Document]) -> None:
+    """Who is root there and can become nobody else still gives up his privileges."""
+    names = ["privileged-ports", "packet-needs-privilege"]
+    ended = subprocess.run(["unshare", "-Ur", PROGRAM, "lab", "--json", *(["--twist"] if twist else []), *names],
+                           capture_output=True, text=True, timeout=60, check=False)
+    if ended.returncode != 0 and not ended.stdout:
+        pytest.skip("no user namespace can be made here")
+    known = twisted if twist else plain
+    assert {entry["name"]: (entry["verdict"], entry["reason"]) for entry in json.loads(ended.stdout)["entries"]} == \
+        {name: (known[name]["verdict"], None) for name in names}
+
+
+@pytest.mark.skipif(SANITIZED, reason="the same calls as of the program itself")
+def test_any_address_hears_loopback_alone() -> None:
+    """A server at every address of the machine is confined to lo before it is bound."""
+    strace = find("strace")
+    if strace is None:
+        pytest.skip("strace is missing")
+    traced = subprocess.run([strace, "-f", "-e", "trace=bind,setsockopt,unshare", PROGRAM, "lab", "bind-any",
+                             "inet6-serves-inet"], capture_output=True, text=True, timeout=60, check=False)
+    if "bind(" not in traced.stderr:
+        pytest.skip("strace may not trace here")
+    confined: set[tuple[str, str]] = set()
+    opened = 0
+    for line in traced.stderr.splitlines():
+        call = re.match(r"(?:\[pid +(\d+)\] )?(bind|setsockopt)\((\d+), (.*)", line)
+        if call is None:
+            continue
+        socket = (call[1] or "", call[3])
+        if call[2] == "setsockopt" and 'SO_BINDTODEVICE, "lo' in call[4] and call[4].endswith("= 0"):
+            confined.add(socket)
+        elif re.search(r'inet_addr\("0\.0\.0\.0"\)|"::"', call[4]):
+            opened += 1
+            assert socket in confined, line
+    assert opened >= 2
+
+
 CAPTURE = """ip link set lo up || exit 77
 "$1" --immediate-mode -i lo -n -s 128 -U -Z root -w "$3" tcp 2> "$3.said" &
 until grep -q "listening on" "$3.said"; do kill -0 $! || exit 77; sleep 0.05; done
