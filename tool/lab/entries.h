@@ -89,8 +89,8 @@ LAB_ENTRY(rcvbuf_exact, "rcvbuf-exact", LAB_BUFFERS,
     .sysctls = "net.core.rmem_max", .picture = lab_picture_rcvbuf)
 LAB_ENTRY(buffers_refuse, "buffers-refuse", LAB_BUFFERS,
     "A send or receive buffer that is too small or too large is refused.",
-    "POSIX, setsockopt(); socket(7), SO_SNDBUF and SO_RCVBUF", "a kernel that refuses both options (injected)", .repeats = 1,
-    .sysctls = "net.core.wmem_max net.core.rmem_max")
+    "POSIX, setsockopt(); socket(7), SO_SNDBUF and SO_RCVBUF", "a kernel that refuses both options (injected)",
+    .repeats = 1, .sysctls = "net.core.wmem_max net.core.rmem_max")
 LAB_ENTRY(bigger_buffer, "bigger-is-better", LAB_BUFFERS,
     "A bigger send buffer is always gradually better.",
     "often told; socket(7), SO_SNDBUF", "only requests up to net.core.wmem_max", .repeats = 5,
@@ -340,7 +340,8 @@ LAB_ENTRY(packet, "packet-needs-privilege", LAB_FAMILIES,
     "packet(7)", "the privilege is there", .twist_needs = LAB_NAMESPACE, .repeats = 1)
 LAB_ENTRY(ipx, "ipx", LAB_FAMILIES,
     "PF_IPX is a family like PF_INET.",
-    "textbooks on the sockets API; ipx(7)", "a kernel that answers socket(AF_IPX) with a descriptor (injected)", .repeats = 1)
+    "textbooks on the sockets API; ipx(7)", "a kernel that answers socket(AF_IPX) with a descriptor (injected)",
+    .repeats = 1)
 LAB_ENTRY(stream_order, "stream-keeps-order", LAB_FAMILIES,
     "A stream keeps order and loses nothing, but keeps no borders of messages.",
     "POSIX, socket types; textbooks on the sockets API", "datagrams of family local", .repeats = 5)
