@@ -70,7 +70,7 @@ def test_the_opposite_changes_the_verdict(name: str, plain: dict[str, Document],
     before, after = plain[name], twisted[name]
     if "not tried" in (before["verdict"], after["verdict"]):
         reason = before["reason"] or after["reason"]
-        assert re.search(r"privilege|namespace|::1|/proc/sys", reason), reason
+        assert re.search(r"privilege|namespace|::1|/proc/sys|seccomp", reason), reason
         pytest.skip(reason)
     assert after["verdict"] != before["verdict"], f"{before['twist']}: {after['summary']}"
 
@@ -157,7 +157,7 @@ def test_what_was_set_is_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 100, 200])
 def test_lines_fit_the_terminal(columns: int) -> None:
-    """No line of the table is longer than the page (nor than 120), no word is cut, and verdict and name begin a line."""
+    """No line of the table is longer than the page (nor than 120), no word is cut, verdict and name begin a line."""
     ended = run("lab", "Names", env={**os.environ, "COLUMNS": str(columns)})
     lines = ended.out.splitlines()
     assert max(map(len, lines)) <= min(columns, 120) and not any(line.endswith(" ") for line in lines)
@@ -349,11 +349,11 @@ def data_segments(packets: list[Packet]) -> list[int]:
 @pytest.mark.skipif(SANITIZED, reason="the same packets as of the program itself")
 def test_segments_against_tcpdump(tmp_path: Path) -> None:
     """Ten letters: a connection each for the slow and the fast acknowledger and the control, as the entry counts them.
-    (The first connection asks for the MSS that stands beside the verdicts.)"""
+    (The first connection asks for the MSS that stands beside the verdicts; those of the picture come last.)"""
     entry, packets = captured("ten-letters", tmp_path)
     facts = {fact["name"]: fact["value"] for fact in entry["evidence"]}
     seen = [count for count in data_segments(packets) if count > 0]
-    assert seen == [facts["slow acknowledger"], facts["fast acknowledger"], 10]
+    assert seen[:3] == [facts["slow acknowledger"], facts["fast acknowledger"], 10]
 
 
 @pytest.mark.skipif(SANITIZED, reason="the same packets as of the program itself")
