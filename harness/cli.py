@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
                                   formatter_class=argparse.RawDescriptionHelpFormatter, epilog=duel.__doc__)
     compare.add_argument("base", metavar="A", help="the folder of a run; or an arm: NAME=VALUE words, or a program")
     compare.add_argument("new", metavar="B")
-    compare.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="of runs: where the page goes")
+    compare.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="where the page goes")
     duel.add_options(compare)
     compare.set_defaults(command=_compare)
     return parser

@@ -3,8 +3,9 @@
     python3 -m harness compare nodelay=on nodelay=off --pattern w100,w400,r1
     python3 -m harness compare "nodelay=on sndbuf=64K" /usr/local/bin/tinygram --bytes 1M --write-size 1000
 
-An arm is a text of NAME=VALUE words, of which one may be the path of a program. Exit status: 0 a verdict was reached,
-2 usage, 3 inconclusive, 4 the machine is unfit, 6 too few invocations gave a value.
+An arm is a text of NAME=VALUE words, of which one may be the path of a program. What was measured is kept with its
+charts below results/compare/. Exit status: 0 a verdict was reached, 2 usage, 3 inconclusive, or what was measured
+cannot be kept, 4 the machine is unfit, 6 too few invocations gave a value.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import argparse
 import os
 import random
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from harness import gate, wording
+from harness import duel_page, gate, machine, pair, store, wording
 from harness.arms import Arm, ArmError, Contest, Values, checked, parse_setting
+from harness.duel_page import Answer, KeepError
 from harness.gate import World
 from harness.schema import OPTIONS, RESERVED_OPTIONS
 from harness.verdict import Judged, Status, Verdict
@@ -70,16 +73,35 @@ def run(base: str, new: str, options: argparse.Namespace, world: World = World()
         raise gate.GateError(refused, Status.UNFIT)
     contest = Contest("arms", "How long does the same work take?", workload(options), *arms)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2 ** 31)
-    judged, played, notes = gate.compare_arms(contest, seed, world=world)
-    for line in lines(contest, judged, (base, new), seed):
+    folder = _folder(getattr(options, "results", None))
+    judged, played, notes = gate.compare_arms(contest, seed, folder, world)
+    said, remarks = lines(contest, judged, (base, new), seed), (*played.too_few, *played.machine_at_fault, *notes)
+    for line in said:
         print(line)
-    for note in (*played.too_few, *played.machine_at_fault, *notes):
+    for note in remarks:
         print(f"note: {note}")
+    if folder is not None:
+        driver = contest.new.program or contest.base.program or pair.find_tool()
+        duel_page.keep(Answer(contest, (base, new), seed, judged, tuple(said), remarks,
+                              machine.capture(driver).to_json()), folder)
+        page = os.path.relpath(folder / "arms.md")
+        print(f"compare: {folder / 'arms.md' if page.startswith('..') else page}")
     if played.machine_at_fault:
         return int(Status.UNFIT)
     if played.too_few:
         return int(Status.MISSING)
     return int(Status.INCONCLUSIVE if judged.verdict is Verdict.INCONCLUSIVE else Status.PASS)
+
+
+def _folder(results: Path | None) -> Path | None:
+    """A new folder for what is measured, before anything is. Raises KeepError."""
+    if results is None:
+        return None
+    try:
+        return store.new_folder(results / "compare", datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
+    except OSError as error:
+        raise KeepError(f"no comparison can be stored below {results}: {error.strerror}. Name another folder with "
+                        "--results DIR.") from None
 
 
 def lines(contest: Contest, judged: Judged, names: tuple[str, str], seed: int) -> list[str]:

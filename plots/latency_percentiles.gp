@@ -41,7 +41,7 @@ set xrange [1:(last < 0.99 ? 130 : 1500)]
 set xtics ("0" 1, "50" 2, "90" 10, "99" 100, "99.9" 1000)
 set yrange [low / 1.3:high * 1.3]
 set ytics ()
-marks = high / low < 8 ? "1 2 3 5" : high / low < 150 ? "1 2 5" : "1"
+marks = high / low < 2.5 ? "1 1.2 1.5 2 2.5 3 4 5 6 8" : high / low < 8 ? "1 2 3 5" : high / low < 150 ? "1 2 5" : "1"
 do for [k = floor_log(low, 10):ceil_log(high, 10)] {
     do for [mark in marks] { set ytics add (unit_text(mark * 10.0**k, "s") mark * 10.0**k) }
 }

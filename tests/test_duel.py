@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import consumers
 import pytest
+from test_chart import table
 
 from harness import cli, duel
 from harness.arms import Arm, ArmError, Contest, Invocation
+from harness.duel_page import KeepError
 from harness.gate import GateError, World
 
 FAKE = Path(__file__).resolve().parent / "fake_slices.py"
@@ -88,6 +93,70 @@ def test_swapping_the_arms_mirrors_the_answer(capsys: pytest.CaptureFixture[str]
     for sign, said in ((1.0, "slower"), (-1.0, "faster")):
         assert duel.run("nodelay=on", "nodelay=off", options(*WORK, "--seed", "4"), world(sign)) == 0
         assert said in capsys.readouterr().out
+
+
+def command(*words: str, results: Path) -> argparse.Namespace:
+    """The command line with a folder for results."""
+    return argparse.Namespace(**vars(options(*words)), results=results)
+
+
+@pytest.fixture(name="kept")
+def _kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder of a comparison in which B takes a fifth longer."""
+    monkeypatch.setenv("FAKE_SLICES", "1.2")
+    assert duel.run("nodelay=on", "nodelay=off", command(*WORK, "--seed", "3", results=tmp_path), World()) == 0
+    (folder,) = (tmp_path / "compare").iterdir()
+    return folder
+
+
+def test_what_was_measured_is_kept(kept: Path) -> None:
+    """Every invocation with its slices, the answer as JSON and as a page."""
+    raw = [json.loads(line) for line in (kept / "raw.jsonl").read_text().splitlines()]
+    answer = consumers.strict_json((kept / "arms.json").read_text())
+    assert answer["schema"] == "tinygram-arms/1" and (answer["a"], answer["b"]) == ("nodelay=on", "nodelay=off")
+    assert answer["options"] == {"pattern": "w100,w400,r1"} and answer["seed"] == 3
+    assert answer["judged"]["ratio"] == pytest.approx(1.2, rel=0.01) and answer["judged"]["verdict"] == "REGRESSION"
+    assert [each["value"] for each in raw] == answer["judged"]["values"]
+    page = (kept / "arms.md").read_text()
+    assert "B / A  1.2" in page
+    for link in re.findall(r"\]\((charts/[\w.]+)\)", page):
+        assert (kept / link).is_file()
+
+
+def test_every_invocation_of_both_arms_is_drawn(kept: Path) -> None:
+    """On common axes: the ratio with its interval, the invocations, and the slices by percentile."""
+    assert {path.stem for path in (kept / "charts").glob("*.png")} == {"forest", "invocations", "slices"}
+    (row,) = table(kept / "charts" / "forest.tsv")
+    assert float(row["low"]) < float(row["ratio"]) < float(row["high"]) and row["kind"] == "REGRESSION"
+    trials = [row for row in table(kept / "charts" / "invocations.tsv") if row["kind"] == "trial"]
+    assert [sum(row["run"] == run for row in trials) for run in ("base", "new")] == [12, 12]
+    curves = table(kept / "charts" / "slices.tsv")
+    assert {(row["series"], row["trial"]) for row in curves} == {
+        (run, str(number)) for run in ("base", "new") for number in range(1, 13)}
+    middle = {run: [float(row["latency_s"]) for row in curves if row["series"] == run and row["quantile"] == "0.5"]
+              for run in ("base", "new")}
+    assert max(middle["base"]) < min(middle["new"])
+    text = (kept / "charts" / "invocations.svg").read_text()
+    assert "A (base) is nodelay=on; B (new) is nodelay=off; --pattern w100,w400,r1" in text
+
+
+def test_nothing_to_draw_is_kept_all_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+                                              capsys: pytest.CaptureFixture[str]) -> None:
+    """No invocation gave a value: the page says why, and there is no chart."""
+    monkeypatch.setenv("FAKE_SLICES", "dies")
+    assert duel.run("nodelay=on", "nodelay=off", command(*WORK, results=tmp_path), World()) == 6
+    (folder,) = (tmp_path / "compare").iterdir()
+    assert f"compare: {folder / 'arms.md'}" in capsys.readouterr().out
+    assert "ended by SIGSEGV" in (folder / "arms.md").read_text() and not list((folder / "charts").iterdir())
+    assert consumers.strict_json((folder / "arms.json").read_text())["judged"]["ratio"] is None
+
+
+def test_results_that_cannot_be_written(tmp_path: Path) -> None:
+    """Status 3 before anything is measured."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KeepError, match="Name another folder with --results DIR") as caught:
+        duel.run("nodelay=on", "nodelay=off", command(*WORK, results=tmp_path / "file"), World())
+    assert caught.value.status == 3
 
 
 def test_a_run_and_an_arm_are_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
