@@ -54,7 +54,7 @@ def _run_field(side: str) -> Field:
 DOCUMENT: Final = Field("comparison", "object", "Two stored runs side by side.", nullable=False, fields=(
     _string("schema", "format and version of this document", TAG),
     _string("made_at", "when it was made, UTC, ISO 8601"),
-    Field("status", "integer", "exit status: 0 compared, 4 not two runs to be compared so, 5 an exact counter changed "
+    Field("status", "integer", "exit status: 0 compared, 4 the runs come from two machines, 5 an exact counter changed "
           "or varies, 6 something is missing", nullable=False, choices=(COMPARED, WRONG, CHANGED, MISSING)),
     _strings("sentences", "what came out, the most certain first"),
     _run_field("base"), _run_field("new"),

@@ -4,7 +4,7 @@ Timings of stored runs are drawn and never judged (harness/differences.py says w
 status, the first that holds:
 
     5  an exact counter changed, or varies
-    4  the runs are not two to be compared so: another machine or system, or base was taken after new
+    4  the runs come from two machines, or systems
     6  something is missing: trials, values, a cell that only one run has, as many trials in a cell as the other has
     0  compared
 """
@@ -136,20 +136,16 @@ def compare(base: Path, new: Path) -> Comparison:
     (one, lacks), (other, lacks_too) = read(base, SIDES[0]), read(new, SIDES[1])
     found = differences(one, other)
     paired = pairing.pair(one, other)
-    return Comparison(one, other, found, paired, tuple(_wrong(one, other, found)),
+    return Comparison(one, other, found, paired, tuple(_wrong(found)),
                       (*lacks, *lacks_too, *_unpaired(paired), *_uneven(one, other, paired)), tuple(_notes(one, other)))
 
 
-def _wrong(base: Run, new: Run, found: tuple[Difference, ...]) -> Iterator[str]:
+def _wrong(found: tuple[Difference, ...]) -> Iterator[str]:
     """Why these are not two runs that should be compared so, a sentence each."""
     which = another_machine(found)
     if which:
         yield (f"base comes from another machine or system than new (they differ in {', '.join(which)}): no timing of "
                "one says anything about the other. Take both on one machine, or let both builds take turns there.")
-    one, other = (run.machine.get("captured_at") for run in (base, new))
-    if isinstance(one, str) and isinstance(other, str) and one > other:
-        yield (f"base was taken after new ({one} and {other}). If the two were swapped, every ratio here is upside "
-               "down: name the older run first.")
 
 
 def _uneven(base: Run, new: Run, paired: Pairing) -> Iterator[str]:
@@ -199,6 +195,10 @@ def _notes(base: Run, new: Run) -> Iterator[str]:
     if base.experiment.name != new.experiment.name and base.experiment.text != new.experiment.text:
         yield (f"These are runs of two experiments, {base.experiment.name} and {new.experiment.name}; cells with the "
                "same levels are set against each other.")
+    one, other = (run.machine.get("captured_at") for run in (base, new))
+    if isinstance(one, str) and isinstance(other, str) and one > other:
+        yield (f"base was taken after new ({one} and {other}). If the two were swapped, every ratio here is upside "
+               "down: name the older run first.")
     for run, side in ((base, SIDES[0]), (new, SIDES[1])):
         if len(list(run.folder.glob("machine-*.json"))):
             yield f"{side} was continued later, so its trials come from several jobs."
