@@ -1,6 +1,6 @@
 /*
  * entries.h: THE table of the lab. A row: LAB_ENTRY(function, "name", topic, statement, source, twist, ...), where the
- * function is lab_<function>() in the file of its topic, and further members of struct lab_entry may follow by name.
+ * function is lab_<function>() in the file of its subject, and further members of struct lab_entry may follow by name.
  * The file is included more than once, each time with another LAB_ENTRY; alone it says nothing.
  */
 #ifndef LAB_ENTRY
