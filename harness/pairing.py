@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from harness import remedy, schema
 from harness.answer import percent_text, time_text
-from harness.counters import COUNTERS
+from harness.counters import COUNTERS, LOST
 from harness.panels import Measure, Point, Points, factor_text
 from harness.schema import MECHANISMS, Field
 from harness.stats import modes
@@ -272,7 +272,20 @@ def _exact(cell: str, base: Points, new: Points) -> Iterator[Exact]:
         if all(schema.exact_in(point.trial.document, path, str(field.exact)) for point in (*base, *new)):
             one, other = (tuple(counted(point.trial.document, path) for point in side) for side in (base, new))
             if any(value is not None for value in (*one, *other)):
-                yield judge(cell, path, field, one, other)
+                yield _lost(judge(cell, path, field, one, other), path, new)
+
+
+def _lost(one: Exact, path: Sequence[str], new: Points) -> Exact:
+    """The same, and that TCP_NODELAY was lost where it was asked for and Nagle's algorithm stalls."""
+    held = one.verdict == "changed" and path[-1] == "nagle_delayed_ack"
+    more = held and int(one.new[-1] or 0) > int(one.base[-1] or 0)
+    if not more or not all(_asked_for_nodelay(point.trial.document) for point in new):
+        return one
+    return dataclasses.replace(one, sentence=f"{one.sentence.removesuffix('.')}: {LOST}.", mechanism=LOST)
+
+
+def _asked_for_nodelay(document: Mapping[str, Any]) -> bool:
+    return follow(document, ("setting", "requested", "sender", "nodelay")) in (True, "on")
 
 
 def judge(cell: str, path: Sequence[str], field: Field, base: Sequence[Value], new: Sequence[Value]) -> Exact:

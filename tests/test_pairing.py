@@ -135,6 +135,10 @@ def test_nodelay_that_is_lost_is_found_by_the_stalls(tmp_path: Path) -> None:
     found = paired(*two_runs.both(tmp_path, two_runs.exchanges(), two_runs.nodelay_lost))
     changed = {(one.cell, one.counter): one for cell in found.cells for one in cell.exact if one.verdict != "same"}
     assert ("NODELAY, body 400", "stalls") in changed
+    lost = changed["NODELAY, body 400", "stalls held by Nagle until a delayed ACK"]
+    assert lost.mechanism == "TCP_NODELAY was lost" and lost.sentence.endswith("and is 99: TCP_NODELAY was lost.")
+    mended = paired(*reversed(two_runs.both(tmp_path / "back", two_runs.exchanges(), two_runs.nodelay_lost)))
+    assert not [one for cell in mended.cells for one in cell.exact if "lost" in one.mechanism]
     assert {cell for cell, _ in changed} == {"NODELAY, body 400"}
     (told,) = [text for text in named(found, "NODELAY, body 400").mechanism if "stall" in text]
     assert told == "more exchanges stall: 99 % of them in place of 0 %"
