@@ -3,8 +3,9 @@
     python3 -m harness.lab [--results DIR] [--tool PATH] [--thorough] [--from LAB.json] [--servers RUN | --no-servers]
 
 tries every statement, measures the three ways to serve many clients (harness/experiments/servers.toml, less than a
-minute), and leaves lab.json, lab.html and lab.md with the chart in a new folder below results/lab. Exit status: 0 done,
-whatever the verdicts; 3 the system refused (no program, nothing to write to); 4 the program failed; 130 interrupted.
+minute), and leaves lab.json, lab.html and lab.md with their charts in a new folder below results/lab. Exit status: 0
+done, whatever the verdicts; 3 the system refused (no program, nothing to write to); 4 the program failed; 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from harness import chart, load, pair, process, store
+from harness import chart, lab_charts, load, pair, process, store
+from harness.chart import Chart
 from harness.schema import HarnessError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -35,6 +37,8 @@ THOROUGH_LIMIT_S: Final = 1800.0
 INTERRUPTED: Final = 130
 SERVERS: Final = ROOT / "harness" / "experiments" / "servers.toml"
 SERVERS_LIMIT_S: Final = 600.0
+# What documents written before these fields existed say of them.
+UNKNOWN: Final[Mapping[str, Any]] = {"remedy": None, "congestion": None, "mss": None, "sysctls": (), "series": ()}
 VERDICTS: Final = ("holds", "does not hold", "holds only if", "not tried")
 
 
@@ -146,7 +150,7 @@ def parse(text: str, origin: str) -> dict[str, Any]:
             raise ValueError("another format")
     except (ValueError, KeyError, TypeError) as error:
         raise LabError(f"{origin} is no document of the lab ({error}); `tinygram lab --json` writes one.") from None
-    return dict(document)
+    return {**document, "entries": [{**UNKNOWN, **entry} for entry in document["entries"]]}
 
 
 def topics(document: Mapping[str, Any]) -> tuple[Topic, ...]:
@@ -182,6 +186,25 @@ def value(fact: Mapping[str, Any]) -> str:
     return shown
 
 
+def sysctl(found: Mapping[str, Any]) -> str:
+    """A sysctl as sysctl(8) writes it, and what the attempt set it to."""
+    if found["value"] is None:
+        return f"no {found['name']} in this kernel"
+    quote = '"' if " " in found["value"] else ""
+    changed = f", here set to {found['set_to']}" if found["set_to"] else ""
+    return f"{found['name']}={quote}{found['value']}{quote}{changed}"
+
+
+def dependence(entry: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """What an entry's verdict depends on: HZ, congestion control, MSS and the sysctls that matter."""
+    described = document["machine"]
+    control = entry["congestion"] or f"{described['congestion_default'] or 'unknown'} (the default)"
+    segment = f"{entry['mss']} (limited with TCP_MAXSEG)" if entry["mss"] else \
+        f"{described['loopback_mss']} (of loopback)"
+    return "; ".join((f"HZ {described['hz']}", f"congestion control {control}", f"MSS {segment}",
+                      *map(sysctl, entry["sysctls"])))
+
+
 def machine(document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """What the verdicts depend on, as (name, value)."""
     described = document["machine"]
@@ -205,28 +228,40 @@ def count(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
 
 
+def _plain(text: str) -> str:
+    """Text in Markdown that is no HTML."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return _plain(text).replace("|", "\\|").replace("\n", " ")
 
 
-def render(document: Mapping[str, Any], made_at: str, servers: Servers | None = None) -> tuple[str, str]:
-    """The page as HTML and as Markdown. made_at: when, for the last line. servers: None leaves that section out."""
+def render(document: Mapping[str, Any], made_at: str, servers: Servers | None = None,
+           charts: Mapping[str, Chart] | None = None) -> tuple[str, str]:
+    """The page as HTML and as Markdown. made_at: when, for the last line. servers: None leaves that section out.
+    charts: pictures by the entry that they belong to; they lie beside the page."""
     environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True, keep_trailing_newline=True,
                               autoescape=lambda name: name is not None and name.endswith(".html"))
-    environment.filters |= {"cell": _cell, "line": line, "value": value, "duration": duration, "count_text": count}
+    environment.filters |= {"cell": _cell, "plain": _plain, "line": line, "sysctl": sysctl, "dependence": dependence,
+                            "value": value, "duration": duration, "count_text": count}
     known = {"document": document, "topics": topics(document), "tally": tally(document), "machine": machine(document),
-             "made_at": made_at, "servers": servers}
+             "made_at": made_at, "servers": servers, "charts": charts or {}}
     return environment.get_template("lab.html").render(known), environment.get_template("lab.md").render(known)
 
 
 def write(document: Mapping[str, Any], results: Path, servers: Servers | None = None) -> Path:
-    """Keeps the document and its page in a new folder below `results`/lab. Returns the page. Raises StoreError."""
+    """Keeps the document and its page in a new folder below `results`/lab. Returns the page.
+
+    Raises StoreError, and ChartError where a picture cannot be drawn; the document is kept then.
+    """
     now = datetime.now(UTC)
-    page, text = render(document, now.strftime("%Y-%m-%d %H:%M UTC"), servers)
     try:
         folder = store.new_folder(results / "lab", now.strftime("%Y%m%dT%H%M%SZ"))
         store.write_json(folder / "lab.json", document)
+        charts = lab_charts.draw(document, folder)
+        page, text = render(document, now.strftime("%Y-%m-%d %H:%M UTC"), servers, charts)
         if servers is not None and servers.chart is not None:
             for end in (".svg", ".png", ".tsv"):
                 shutil.copyfile(servers.chart.with_suffix(end), folder / f"servers{end}")

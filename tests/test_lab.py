@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import html
 import json
+import os
 import re
 import statistics
 from pathlib import Path
@@ -14,10 +16,15 @@ import invented
 import pytest
 
 from harness import lab, store
+from harness.chart import Chart
 
 ENTRY: dict[str, Any] = {
     "name": "half-close", "topic": "Closing", "statement": "shutdown(SHUT_WR) closes <one> direction.",
     "source": "RFC 9293, 3.6", "twist": "close()", "needs": [], "verdict": "holds", "condition": None, "reason": None,
+    "remedy": None, "congestion": "reno", "mss": 1448, "series": [],
+    "sysctls": [{"name": "net.ipv4.tcp_wmem", "value": "4096 16384 4194304", "set_to": None},
+                {"name": "net.ipv4.tcp_fin_timeout", "value": "60", "set_to": "5, 60"},
+                {"name": "net.ipv4.tcp_young", "value": None, "set_to": None}],
     "summary": "2000 bytes | arrived", "evidence": [
         {"name": "the other way", "value": "2000 bytes arrived", "unit": None, "attempts": ["2000 bytes arrived"] * 2},
         {"name": "took", "value": 41, "unit": "ms", "attempts": [41, 44]},
@@ -42,7 +49,8 @@ def with_entries(*changes: dict[str, Any]) -> dict[str, Any]:
 def test_the_page_tells_every_entry() -> None:
     document = with_entries(
         {}, {"name": "nagle", "topic": "Nagle", "verdict": "holds only if", "condition": "it is small"},
-        {"name": "root", "topic": "Nagle", "verdict": "not tried", "reason": "be root", "summary": None})
+        {"name": "root", "topic": "Nagle", "verdict": "not tried", "reason": "be root",
+         "remedy": "run it as root", "summary": None})
     page, text = lab.render(document, "today")
     for name in ("half-close", "nagle", "root"):
         assert f'id="{name}"' in page and f"`{name}`" in text
@@ -50,8 +58,87 @@ def test_the_page_tells_every_entry() -> None:
            "1 were not tried." in page
     assert "closes &lt;one&gt; direction." in page and "if (a &lt; b)" in page
     assert re.findall(r"<h2 id=\"(\w+)\"", page) == ["closing", "nagle", "machine"]
+    assert "What to do: run it as root." in page and "What to do: run it as root." in text
     assert "| **holds only if** | it is small; 2000 bytes \\| arrived |" in text
     assert "| **not tried** | be root |" in text
+
+
+WHOLE: dict[str, Any] = {"condition": "it is <small>", "why": "The kernel & its FIN.", "skipped": "its end",
+                         "verdict": "holds only if"}
+
+
+def test_both_pages_tell_the_whole_story() -> None:
+    """Statement, source, verdict, what it depends on, done, evidence, timeline, control, why, the twist, the C."""
+    for page in lab.render(with_entries(WHOLE), "today"):
+        plain = html.unescape(page.replace("\n", " "))
+        for words in ("shutdown(SHUT_WR) closes <one> direction.", "RFC 9293, 3.6", "Holds only if it is <small>",
+                      "(0 of 2 attempts", "2000 bytes | arrived.", "shut it", "the other way: 2000 bytes arrived",
+                      "took: 41 ms (attempts: 41 to 44)", "window: unknown", "1.500", "the FIN came", "EPIPE",
+                      "The kernel & its FIN.", "its end", "changes under: close()", "tool/lab/closing.c, from line 7",
+                      "if (a < b)     close(fd);", "Depends on HZ 250; congestion control reno; MSS 1448 (limited with "
+                      'TCP_MAXSEG); net.ipv4.tcp_wmem="4096 16384 4194304"; net.ipv4.tcp_fin_timeout=60, here set to '
+                      "5, 60; no net.ipv4.tcp_young in this kernel."):
+            assert words in plain, words
+    text = lab.render(with_entries(WHOLE), "today")[1]
+    assert "closes &lt;one&gt;" not in text and "closes &lt;one> direction." in text
+    assert "```c\nif (a < b)\n    close(fd);\n```\n\n</details>" in text
+    assert text.count("<details>") == text.count("</details>") == 1
+
+
+def test_the_default_congestion_control_and_the_mss_of_loopback() -> None:
+    entry = {**ENTRY, "congestion": None, "mss": None, "sysctls": []}
+    document = {**DOCUMENT, "machine": {**DOCUMENT["machine"], "congestion_default": "bbr"}}
+    assert lab.dependence(entry, document) == "HZ 250; congestion control bbr (the default); MSS 65483 (of loopback)"
+    assert "congestion control unknown" in lab.dependence(entry, DOCUMENT)
+
+
+def test_sysctls_stand_in_the_tables() -> None:
+    page, text = lab.render(DOCUMENT, "today")
+    assert "net.ipv4.tcp_fin_timeout=60, here set to 5, 60" in re.findall(r"<tr><td><a.*?</tr>", page, re.DOTALL)[0]
+    assert "| 2000 bytes \\| arrived | net.ipv4.tcp_wmem=\"4096 16384 4194304\"<br>net.ipv4" in text
+
+
+def test_a_picture_stands_at_its_entry(tmp_path: Path) -> None:
+    made = Chart("lab_x", "Bytes & time", tmp_path / "lab_x.svg", tmp_path / "lab_x.png", tmp_path / "lab_x.tsv", "on",
+                 "Time goes <right>.")
+    page, text = lab.render(DOCUMENT, "today", None, {"half-close": made})
+    assert '<img src="lab_x.svg" alt="Bytes &amp; time">' in page and "Time goes &lt;right&gt;." in page
+    assert "![Bytes & time](lab_x.png)" in text and "*How to read it.* Time goes &lt;right>." in text
+    assert "<img" not in lab.render(DOCUMENT, "today", None, {"other": made})[0]
+
+
+def test_a_document_of_before(tmp_path: Path) -> None:
+    """Fields that are younger than a stored document are unknown, and its page is written all the same."""
+    old = copy.deepcopy(DOCUMENT)
+    for field in lab.UNKNOWN:
+        del old["entries"][0][field]
+    (tmp_path / "old.json").write_text(json.dumps(old), encoding="utf-8")
+    assert lab.main(["--from", str(tmp_path / "old.json"), "--results", str(tmp_path / "again")]) == 0
+
+
+def test_a_folder_with_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                capsys: pytest.CaptureFixture[str]) -> None:
+    """What is drawn lies beside the page and stands in it. What gnuplot says is a failure, and the document is kept."""
+    points = [[n, n] for n in range(11)]
+    document = with_entries({"name": "ten-letters", "series": [
+        {"name": "Nagle, fast acknowledger", "x_unit": "writes", "y_unit": "segments", "points": points}]})
+    (tmp_path / "document.json").write_text(json.dumps(document), encoding="utf-8")
+    arguments = ["--from", str(tmp_path / "document.json"), "--results"]
+    assert lab.main([*arguments, str(tmp_path / "results")]) == 0
+    (folder,) = (tmp_path / "results" / "lab").iterdir()
+    names = {path.name for path in folder.iterdir()}
+    assert {f"lab_segments-ten-letters.{end}" for end in ("svg", "png", "tsv")} < names
+    for page in ("lab.html", "lab.md"):
+        for name in re.findall(r"(?:src=\"|\]\()([a-z_-]+\.(?:svg|png))", (folder / page).read_text(encoding="utf-8")):
+            assert name in names
+    gnuplot = tmp_path / "gnuplot"
+    gnuplot.write_text("#!/bin/sh\necho 'a word on standard error' >&2\n", encoding="utf-8")
+    gnuplot.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert lab.main([*arguments, str(tmp_path / "refused")]) != 0
+    assert "a word on standard error" in capsys.readouterr().err
+    (folder,) = (tmp_path / "refused" / "lab").iterdir()
+    assert (folder / "lab.json").exists() and not (folder / "lab.html").exists()
 
 
 def test_evidence_in_words() -> None:

@@ -157,7 +157,7 @@ def test_what_was_set_is_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 100, 200])
 def test_lines_fit_the_terminal(columns: int) -> None:
-    """No line of the table is longer than the page (nor than 120), no word is cut, verdict and name begin a line."""
+    """No line of the table is longer than the page (nor than 120), no word is cut; verdict and name begin a line."""
     ended = run("lab", "Names", env={**os.environ, "COLUMNS": str(columns)})
     lines = ended.out.splitlines()
     assert max(map(len, lines)) <= min(columns, 120) and not any(line.endswith(" ") for line in lines)

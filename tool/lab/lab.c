@@ -111,8 +111,10 @@ choose(const struct config *config, const struct lab_entry **chosen, bool *stori
     size_t count = 0;
 
     *stories = false;
-    for (size_t i = 0; config->name_count == 0 && i < lab_entry_count; i++)
-        chosen[count++] = &lab_entries[i];
+    for (int topic = 0; config->name_count == 0 && topic < LAB_TOPICS; topic++)
+        for (size_t i = 0; i < lab_entry_count; i++)
+            if ((int)lab_entries[i].topic == topic)
+                chosen[count++] = &lab_entries[i];
     for (size_t n = 0; n < config->name_count; n++) {
         bool known = false;
         for (size_t i = 0; i < lab_entry_count; i++) {

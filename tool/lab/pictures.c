@@ -46,6 +46,7 @@ lab_picture_stall(struct lab_case *lab)
     lab_connect(lab, &(struct lab_link){.mss = MSS, .sndbuf = 20000, .rcvbuf = 20000}, ends);
     lab_sample(lab, "receive buffer", &(struct lab_axis){"us", "bytes"}, 0,
                (uint64_t)lab_get(lab, ends[1], SOL_SOCKET, SO_RCVBUF));
+    lab_sample(lab, "MSS", &(struct lab_axis){"us", "bytes"}, 0, lab_info(ends[0], "snd_mss"));
     start_ns = clock_now_ns();
     look_at_stall(lab, ends, start_ns, bytes);
     for (int i = 0; i < ROUNDS && (count = send(ends[0], letters, PIECE, MSG_DONTWAIT | MSG_NOSIGNAL)) > 0; i++) {
