@@ -353,7 +353,7 @@ LAB_ENTRY(getaddrinfo, "getaddrinfo-one-address", LAB_NAMES,
 LAB_ENTRY(name_one_address, "name-one-address", LAB_NAMES,
     "A name stands for one address.",
     "often told; RFC 1034, 3.6; POSIX, getaddrinfo()", "the table of hosts has one line for it",
-    .needs = LAB_ROOT | LAB_NAMESPACE, .repeats = 5)
+    .needs = LAB_NAMESPACE, .repeats = 5)
 LAB_ENTRY(first_address, "first-address", LAB_NAMES,
     "A client may take the first address of a name and leave the others.",
     "often told; RFC 6724; RFC 8305", "the server listens at every address", .needs = LAB_INET6, .repeats = 5,
@@ -361,7 +361,7 @@ LAB_ENTRY(first_address, "first-address", LAB_NAMES,
 LAB_ENTRY(address_kept, "address-kept", LAB_NAMES,
     "A name may be resolved once, and its address kept.",
     "often told; RFC 1035, 3.2.1; textbooks on names", "the server has not moved",
-    .needs = LAB_ROOT | LAB_NAMESPACE, .repeats = 5)
+    .needs = LAB_NAMESPACE, .repeats = 5)
 LAB_ENTRY(gethostbyname, "gethostbyname-is-yours", LAB_NAMES,
     "What gethostbyname() returned stays as it is.",
     "textbooks on names; gethostbyname(3)", "getaddrinfo() in place of gethostbyname()", .repeats = 1)

@@ -163,12 +163,14 @@ lab_first_address(struct lab_case *lab)
 static void
 own_hosts(struct lab_case *lab)
 {
+    lab_advise(lab, "run it as root, in a container with the privilege to mount (CAP_SYS_ADMIN)");
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("lab", "/tmp", "tmpfs", 0, NULL) != 0)
-        lab_give_up_system(lab, errno, "no mount namespace could be made (be root)");
+        lab_give_up_system(lab, errno, "no mount namespace could be made");
     close(open("/tmp/hosts", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
     if (mount("/tmp/hosts", "/etc/hosts", NULL, MS_BIND, NULL) != 0)
-        lab_give_up_system(lab, errno, "the table of hosts could not be replaced (be root)");
+        lab_give_up_system(lab, errno, "the table of hosts could not be replaced");
+    lab_advise(lab, "");
 }
 
 /* Writes the table of hosts: the name stands for `address`, and for two others with `several`. */
@@ -202,8 +204,10 @@ resolve(struct lab_case *lab, const char *port)
 {
     struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
     int code = getaddrinfo(HOST, port, &hints, &found);
-    if (code != 0)
+    if (code != 0) {
+        lab_advise(lab, "let /etc/nsswitch.conf say `hosts: files dns`");
         lab_give_up(lab, "getaddrinfo() does not ask the table of hosts: %s", gai_strerror(code));
+    }
     return found;
 }
 
