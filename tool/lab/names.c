@@ -113,7 +113,7 @@ connect_by_name(struct lab_case *lab, bool everywhere, bool all)
     struct endpoint at = lab_loopback(lab, everywhere ? AF_INET6 : AF_INET, 0);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
     char port[8];
-    int code = 0, listener = lab_socket(lab, at.address.ss_family, SOCK_STREAM);
+    int code = 0, listener = lab_confined_socket(lab, at.address.ss_family, SOCK_STREAM);
 
     if (everywhere)
         ((struct sockaddr_in6 *)&at.address)->sin6_addr = in6addr_any;

@@ -50,7 +50,8 @@ join_group(struct lab_case *lab, int interface, struct sockaddr_in *at)
 {
     struct ip_mreqn group = {.imr_ifindex = interface};
     socklen_t len = sizeof *at;
-    int fd = lab_socket(lab, AF_INET, SOCK_DGRAM);
+    bool local = interface == (int)if_nametoindex("lo");
+    int fd = local ? lab_confined_socket(lab, AF_INET, SOCK_DGRAM) : lab_socket(lab, AF_INET, SOCK_DGRAM);
 
     *at = (struct sockaddr_in){.sin_family = AF_INET};
     inet_pton(AF_INET, GROUP, &group.imr_multiaddr);
