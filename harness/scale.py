@@ -34,9 +34,12 @@ def share(kind: str, one: Path, other: Path) -> bool:
         heads, (left, right) = _heads(one), (_rows(one), _rows(other))
         if heads != _heads(other):
             return False
-        for path, rows in ((one, room(left, right)), (other, room(right, left))):
+        found = [(one, room(left, right)), (other, room(right, left))]
+        if any(rows is None for _, rows in found):
+            return False
+        for path, rows in found:
             with path.open("a", encoding="utf-8") as file:
-                file.writelines("\t".join(row.get(head, "") for head in heads) + "\n" for row in rows)
+                file.writelines("\t".join(row.get(head, "") for head in heads) + "\n" for row in rows or ())
     except OSError as error:
         raise ChartError(f"no chart can be written to {error.filename}: {error.strerror}.") from None
     return True
@@ -96,6 +99,14 @@ def _bars(own: Rows, other: Rows) -> list[Row]:
     return found
 
 
-_ROOM: Final[Mapping[str, Callable[[Rows, Rows], list[Row]]]] = {
+def _reach(own: Rows, other: Rows) -> list[Row] | None:
+    """Room among bars whose table says how far each panel reaches: the last word on it counts. None: other panels."""
+    mine, theirs = ({row["place"]: row for row in rows if row["kind"] == "reach"} for rows in (own, other))
+    if set(mine) != set(theirs):
+        return None
+    return [row for place, row in theirs.items() if float(row["end_s"]) > float(mine[place]["end_s"])]
+
+
+_ROOM: Final[Mapping[str, Callable[[Rows, Rows], list[Row] | None]]] = {
     **dict.fromkeys(OVERLAID, _grid), "latency_percentiles": _curves, "latency_cdf": _curves, "remedies": _bars,
-    "observer": _bars}
+    "observer": _bars, "split_bars": _reach}

@@ -76,6 +76,21 @@ def test_curves_and_rows_reach_as_far_in_both(tmp_path: Path, kind: str) -> None
     assert ticks(alike[0]) == ticks(alike[1]) != []
 
 
+def test_bars_reach_as_far_in_both(tmp_path: Path) -> None:
+    """Where the time of a write goes: a run with longer holds stretches both panels of the other."""
+    tables = []
+    for name, whole, enlarged in (("one", "0.045", "5e-05"), ("other", "0.09", "4e-05")):
+        tables.append(tmp_path / f"{name}.tsv")
+        tables[-1].write_text("# schema x\nkind\tplace\tlabel\tpart\tstart_s\tend_s\ttrial\n"
+                              f"reach\t1\t\t\t0\t{whole}\t\nreach\t2\t\t\t0\t{enlarged}\t\n")
+    assert scale.share("split_bars", *tables)
+    last = [{row["place"]: row["end_s"] for row in table(path)} for path in tables]
+    assert last[0] == last[1] == {"1": "0.09", "2": "5e-05"}
+    tables[1].write_text(tables[1].read_text().replace("reach\t2", "row\t2"))
+    before = tables[0].read_text()
+    assert not scale.share("split_bars", *tables) and tables[0].read_text() == before
+
+
 def test_room_is_not_drawn(tmp_path: Path) -> None:
     made = two_runs.transfers()
     alone, pair = both(made, tmp_path / "alone"), shared(both(made, tmp_path / "pair"))
