@@ -196,7 +196,7 @@ def sysctl(found: Mapping[str, Any]) -> str:
 
 
 def dependence(entry: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    """What an entry's verdict depends on: HZ, congestion control, MSS and the sysctls that matter."""
+    """What was in force at an entry's attempt: HZ, congestion control, MSS and the sysctls that matter."""
     described = document["machine"]
     control = entry["congestion"] or f"{described['congestion_default'] or 'unknown'} (the default)"
     segment = f"{entry['mss']} (limited with TCP_MAXSEG)" if entry["mss"] else \

@@ -74,8 +74,8 @@ def test_both_pages_tell_the_whole_story() -> None:
         for words in ("shutdown(SHUT_WR) closes <one> direction.", "RFC 9293, 3.6", "Holds only if it is <small>",
                       "(0 of 2 attempts", "2000 bytes | arrived.", "shut it", "the other way: 2000 bytes arrived",
                       "took: 41 ms (attempts: 41 to 44)", "window: unknown", "1.500", "the FIN came", "EPIPE",
-                      "The kernel & its FIN.", "its end", "changes under: close()", "tool/lab/closing.c, from line 7",
-                      "if (a < b)     close(fd);", "Depends on HZ 250; congestion control reno; MSS 1448 (limited with "
+                      "The kernel & its FIN.", "its end", "What changes the verdict: close()", "tool/lab/closing.c, from line 7",
+                      "if (a < b)     close(fd);", "Tried with HZ 250; congestion control reno; MSS 1448 (limited with "
                       'TCP_MAXSEG); net.ipv4.tcp_wmem="4096 16384 4194304"; net.ipv4.tcp_fin_timeout=60, here set to '
                       "5, 60; no net.ipv4.tcp_young in this kernel."):
             assert words in plain, words

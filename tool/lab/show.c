@@ -271,9 +271,9 @@ print_facts(const struct lab_outcome *outcome)
     }
 }
 
-/* What the verdict depends on. */
+/* What was in force: a verdict may depend on it. */
 static void
-print_dependence(const struct lab_record *record)
+print_settings(const struct lab_record *record)
 {
     char cc[64], hz[24], mss[24], text[240], each[sizeof(struct lab_sysctl_seen) + 40];
 
@@ -283,7 +283,7 @@ print_dependence(const struct lab_record *record)
              own ? record->congestion : default_congestion(cc, sizeof cc), own ? "" : " (the default)",
              count_text(limited ? record->mss : loopback_mss(), mss, sizeof mss),
              limited ? " (limited with TCP_MAXSEG)" : " (of loopback)");
-    print_field("Depends on", text);
+    print_field("With", text);
     for (unsigned i = 0; i < record->sysctl_count; i++) {
         sysctl_text(&record->sysctls[i], each, sizeof each);
         print_field("", each);
@@ -325,7 +325,7 @@ lab_print_story(const struct lab_outcome *outcome, const struct lab_options *opt
         print_field("Only if", outcome->condition);
     if (record->summary[0] != '\0')
         print_field("Seen", record->summary);
-    print_dependence(record);
+    print_settings(record);
     for (unsigned i = 0; i < record->step_count; i++)
         print_field(i == 0 ? "Done" : "", record->steps[i]);
     print_facts(outcome);
@@ -339,6 +339,10 @@ lab_print_story(const struct lab_outcome *outcome, const struct lab_options *opt
     }
     if (record->why[0] != '\0')
         print_field("Why", record->why);
+    if (!options->twist) {
+        snprintf(text, sizeof text, "what changes the verdict: %s", entry->twist);
+        print_field("Otherwise", text);
+    }
     if (record->skipped[0] != '\0')
         print_field("Skipped", record->skipped);
     if (outcome->again > 0) {
