@@ -282,8 +282,10 @@ lab_bigger_buffer(struct lab_case *lab)
 {
     uint64_t largest = machine_buffer_max(true), stops[SIZES];
 
-    if (largest == MISSING || largest < 65536 || largest > 8 << 20)
+    if (largest == MISSING || largest < 65536 || largest > 8 << 20) {
+        lab_advise(lab, "set net.core.wmem_max to 4194304 and try it again");
         lab_give_up(lab, "net.core.wmem_max is not between 64 KiB and 8 MiB, for which this observation is made");
+    }
     size_t total = 4 * largest;
     lab_step(lab, "send %zu bytes; whenever the send buffer is full the reader takes everything; count how often",
              total);

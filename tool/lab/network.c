@@ -30,8 +30,10 @@ lab_tunnel(struct lab_case *lab)
     int end = open("/dev/net/tun", O_RDWR | O_CLOEXEC); /* stays open for as long as the interface is needed */
     int fd = lab_socket(lab, AF_INET, SOCK_DGRAM);
 
-    if (end < 0 || ioctl(end, TUNSETIFF, &tunnel) != 0)
+    if (end < 0 || ioctl(end, TUNSETIFF, &tunnel) != 0) {
+        lab_advise(lab, "give this machine /dev/net/tun: `modprobe tun`, and in a container the device");
         lab_give_up(lab, "the network namespace got no tunnel (/dev/net/tun): %s", lab_errno(errno));
+    }
     in->sin_family = AF_INET;
     inet_pton(AF_INET, "192.0.2.1", &in->sin_addr);
     if (ioctl(fd, SIOCSIFADDR, &request) != 0)
@@ -111,9 +113,11 @@ lab_slow_link(struct lab_case *lab, uint32_t rate)
     if (fd < 0 || send(fd, &message, message.header.nlmsg_len, 0) < 0 ||
         recv(fd, &answer, sizeof answer, 0) < (ssize_t)sizeof answer)
         lab_give_up_system(lab, errno, "loopback could not be made slow");
-    if (answer.error.error != 0)
+    if (answer.error.error != 0) {
+        lab_advise(lab, "load its module (`modprobe sch_tbf`), or try a kernel that has it");
         lab_give_up(lab, "this kernel has no queue that makes a link slow (tc-tbf): %s",
                     lab_errno(-answer.error.error));
+    }
     close(fd);
 }
 

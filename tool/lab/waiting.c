@@ -146,8 +146,10 @@ selected(struct lab_case *lab, int count)
     unsigned long set[2048 / (8 * sizeof(unsigned long))] = {0};
     struct timeval at_once = {0};
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max <= 1500)
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max <= 1500) {
+        lab_advise(lab, "allow more open descriptors (`ulimit -n 2048`) and try it again");
         lab_give_up(lab, "this process may have no descriptor 1500 (ulimit -n)");
+    }
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     lab_connect(lab, &(struct lab_link){.mss = 0}, ends);

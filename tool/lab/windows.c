@@ -98,8 +98,10 @@ lab_zero_window(struct lab_case *lab)
     lab_step(lab, "read everything; ask again");
     windows_of_reader(lab, lab->twist, windows);
     windows_of_reader(lab, true, control);
-    if (windows[1] == MISSING)
+    if (windows[1] == MISSING) {
+        lab_advise(lab, "nothing here: TCP_INFO has the window in Linux 5.4 and later");
         lab_give_up(lab, "this kernel does not tell the peer's window");
+    }
     lab_number(lab, "window at first", windows[0], "bytes");
     lab_number(lab, "window when all is full", windows[1], "bytes");
     lab_number(lab, "window after the reading", windows[2], "bytes");
@@ -149,8 +151,10 @@ lab_rcvbuf_any_time(struct lab_case *lab)
     uint64_t late = widest_window(lab, 0, large);
     uint64_t narrowed = widest_window(lab, first, large);
     uint64_t small = widest_window(lab, 4096, 0);
-    if (early == 0)
+    if (early == 0) {
+        lab_advise(lab, "nothing here: TCP_INFO has the window in Linux 5.4 and later");
         lab_give_up(lab, "this kernel does not tell the peer's window");
+    }
     lab_number(lab, "set before listen", early, "bytes");
     lab_number(lab, "set after accept", late, "bytes");
     lab_number(lab, "set after accept, small before listen", narrowed, "bytes");
