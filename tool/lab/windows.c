@@ -47,8 +47,9 @@ lab_window(struct lab_case *lab)
     if (left > (uint64_t)room) {
         lab_decide(lab, LAB_FAILS, "%llu bytes left the sender, more than the receive buffer's %d: %llu lay in it",
                    (unsigned long long)left, room, (unsigned long long)arrived);
-        lab_why(lab, "A window that was announced is not taken back: what comes and does not fit is dropped, and sent "
-                     "again later.");
+        if (arrived < left)
+            lab_why(lab, "A window that was announced is not taken back: what comes and does not fit is dropped, and "
+                         "sent again later.");
     } else if (left == taken || opened == left) {
         lab_give_up(lab,
                     "it was not the window that held anything: %llu bytes of %llu left the sender, %llu after a "
