@@ -3,10 +3,14 @@ before keeping them."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
+import socket
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from running import PROGRAM, ROOT, find, run
@@ -68,7 +72,6 @@ def test_the_man_page_is_sound() -> None:
 
 def test_options_are_this_kernels() -> None:
     """What `options` says is what a fresh socket of this machine says."""
-    import socket
     rows = {row["name"]: row for row in json.loads(run("options", "--json").out)["options"]}
     with socket.socket() as fresh:
         assert rows["sndbuf"]["fresh"] == fresh.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
@@ -81,47 +84,88 @@ def test_options_are_this_kernels() -> None:
     assert all(f"--{name}" in table and row["kernel_name"] in table for name, row in rows.items())
 
 
+def kind_of(row: dict[str, Any]) -> socket.socket:
+    """A fresh socket of the kind of a row."""
+    family = {"inet6": socket.AF_INET6, "unix": socket.AF_UNIX}.get(row.get("family", "inet"), socket.AF_INET)
+    return socket.socket(family, socket.SOCK_DGRAM if row.get("type") == "datagram" else socket.SOCK_STREAM)
+
+
+def numbers_of(row: dict[str, Any]) -> tuple[int, int]:
+    """Level and number of the option of a row, as Python knows them."""
+    name = row["kernel_name"]
+    levels = {"SO": socket.SOL_SOCKET, "IP": socket.IPPROTO_IP, "TCP": socket.IPPROTO_TCP, "IPV6": socket.IPPROTO_IPV6}
+    return levels[name.split("_")[0]], getattr(socket, name, {"SO_BUSY_POLL": 46, "SO_MAX_PACING_RATE": 47}.get(name))
+
+
+def answer(row: dict[str, Any], value: int) -> tuple[int | None, int | None]:
+    """The errno value with which a fresh socket refuses, or what reads back."""
+    with kind_of(row) as fresh:
+        try:
+            fresh.setsockopt(*numbers_of(row), value)
+        except OSError as error:
+            return error.errno, None
+        return None, fresh.getsockopt(*numbers_of(row))
+
+
 def test_options_are_tried() -> None:
     """What `options` says an option takes and refuses is what setsockopt() of this machine says, border by border."""
-    import errno
-    import socket
-
     import jsonschema
     document = json.loads(run("options", "--json").out)
     schema = json.loads((ROOT / "harness" / "tinygram-options-1.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(document, schema, cls=jsonschema.Draft202012Validator)
-    rows = {row["kernel_name"]: row for row in (*document["options"], *document["others"])}
-    levels = {"SO": socket.SOL_SOCKET, "IP": socket.IPPROTO_IP, "TCP": socket.IPPROTO_TCP}
-
-    def answer(name: str, value: int) -> tuple[str | None, int | None]:
-        """The name of the errno value, or what reads back."""
-        number = getattr(socket, name, {"SO_BUSY_POLL": 46, "SO_MAX_PACING_RATE": 47}.get(name))
-        kind = socket.SOCK_DGRAM if rows[name].get("type") == "datagram" else socket.SOCK_STREAM
-        with socket.socket(type=kind) as fresh:
-            try:
-                fresh.setsockopt(levels[name.split("_")[0]], number, value)
-            except OSError as error:
-                return errno.errorcode[error.errno or 0], None
-            return None, fresh.getsockopt(levels[name.split("_")[0]], number)
-
     compared = 0
-    for name, row in rows.items():
+    for row in (*document["options"], *document["others"], *document["elsewhere"]):
         for refused in row["tried"]["refused"]:
             if isinstance(refused["value"], int):
                 compared += 1
-                assert answer(name, refused["value"]) == (refused["errno"], None), name
+                assert answer(row, refused["value"]) == (getattr(errno, refused["errno"]), None), row
         for effect in row["tried"]["effective"]:
             if isinstance(effect["asked"], int):
                 compared += 1
-                assert answer(name, effect["asked"]) == (None, effect["got"]), name
-    assert compared > 40
+                assert answer(row, effect["asked"]) == (None, effect["got"]), row
+        for span in row["tried"]["taken"]:
+            assert all(answer(row, end)[0] is None for end in span if isinstance(end, int)), row
+    assert compared > 60
+    rows = {row["kernel_name"]: row for row in (*document["options"], *document["others"])}
     assert rows["TCP_KEEPCNT"]["tried"]["refused"] == [{"value": 0, "errno": "EINVAL"},
                                                        {"value": 128, "errno": "EINVAL"}]
     assert rows["SO_TYPE"]["tried"]["taken"] == [] and rows["SO_ERROR"]["tried"]["refused"]
     assert rows["TCP_CONGESTION"]["tried"]["refused"] == [{"value": "no-such-name", "errno": "ENOENT"}]
     assert {"value": "192.0.2.77", "errno": "EADDRNOTAVAIL"} in rows["IP_MULTICAST_IF"]["tried"]["refused"]
     table = run("options").out
-    assert all(row["kernel_name"] in table for row in document["others"]) and "128 (EINVAL)" in table
+    assert all(row["kernel_name"] in table for row in (*document["others"], *document["elsewhere"]))
+    assert "128 (EINVAL)" in table and max(map(len, table.splitlines())) <= 80
+
+
+def test_options_elsewhere() -> None:
+    """Sockets of other kinds have the default that Python reads; the rest of inet6 answers as inet does."""
+    document = json.loads(run("options", "--json").out)
+    for row in document["elsewhere"]:
+        with kind_of(row) as fresh:
+            try:
+                assert fresh.getsockopt(*numbers_of(row)) == row["fresh"], row
+            except OSError:
+                assert row["fresh"] is None and row["tried"]["taken"] == [], row
+    if not socket.has_ipv6:
+        pytest.skip("Python has no IPv6 here")
+    told = {row["kernel_name"] for row in document["elsewhere"] if row["family"] == "inet6"}
+    assert {"IPV6_UNICAST_HOPS", "IPV6_TCLASS", "IPV6_MULTICAST_IF"} <= told
+    for row in (*document["options"], *document["others"]):
+        if row["kernel_name"].startswith("IP_"):
+            continue  # these are IPv4's own
+        there = {**row, "family": "inet6"}
+        for refused in row["tried"]["refused"]:
+            if isinstance(refused["value"], int):
+                assert answer(there, refused["value"]) == (getattr(errno, refused["errno"]), None), row
+        for effect in row["tried"]["effective"]:
+            if isinstance(effect["asked"], int):
+                assert answer(there, effect["asked"]) == (None, effect["got"]), row
+
+
+def test_options_name_entries_of_the_lab() -> None:
+    named = set(re.findall(r"\(lab:\s+([a-z0-9-]+)\)", run("options").out))
+    entries = set(re.findall(r'^LAB_ENTRY\(\w+, "([^"]+)"', (ROOT / "tool" / "lab" / "entries.h").read_text(), re.M))
+    assert len(named) > 10 and named <= entries
 
 
 def test_options_follow_the_kernel() -> None:

@@ -1,5 +1,9 @@
-/* options.c: see options.h. Values are read from real sockets: one fresh, one connected over loopback; what an option
- * takes and refuses is tried on fresh ones (probe.h). */
+/*
+ * options.c: see options.h. Values are read from real sockets: one fresh, one connected over loopback; what an option
+ * takes and refuses is tried on fresh ones of IPv4 (probe.h). Where a socket of another kind answers differently, it
+ * has a row of its own (`elsewhere`); the other options of the table answer on inet6 as they do on inet, which a test
+ * checks.
+ */
 #define _GNU_SOURCE
 #include "options.h"
 
@@ -7,6 +11,8 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -51,11 +57,124 @@ static const struct probe_option others[] = {
 
 #define OTHERS (sizeof others / sizeof others[0])
 
+/* The same on sockets of other kinds, where name, limits or default differ. */
+static const struct {
+    int family;
+    struct probe_option option;
+} elsewhere[] = {
+    {AF_INET6,
+     {"IPV6_UNICAST_HOPS", SOCK_STREAM, IPPROTO_IPV6, IPV6_UNICAST_HOPS, PROBE_NUMBER,
+      "What IP_TTL is for IPv4 (RFC 3493, 5.1); -1 gives the default back."}},
+    {AF_INET6,
+     {"IPV6_TCLASS", SOCK_STREAM, IPPROTO_IPV6, IPV6_TCLASS, PROBE_NUMBER,
+      "What IP_TOS is for IPv4 (RFC 3542, 6.5); --tos sets it on inet6."}},
+    {AF_INET6,
+     {"IPV6_MULTICAST_HOPS", SOCK_DGRAM, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, PROBE_NUMBER,
+      "What IP_MULTICAST_TTL is for IPv4; -1 gives the default back."}},
+    {AF_INET6,
+     {"IPV6_MULTICAST_LOOP", SOCK_DGRAM, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, PROBE_NUMBER,
+      "What IP_MULTICAST_LOOP is for IPv4; there the kernel takes any number, here not."}},
+    {AF_INET6,
+     {"IPV6_MULTICAST_IF", SOCK_DGRAM, IPPROTO_IPV6, IPV6_MULTICAST_IF, PROBE_NUMBER,
+      "What IP_MULTICAST_IF is for IPv4, by the interface's number; 0: the kernel chooses."}},
+    {AF_INET,
+     {"IP_TOS", SOCK_DGRAM, IPPROTO_IP, IP_TOS, PROBE_NUMBER,
+      "Without TCP nobody keeps the two ECN bits back (lab: tos-as-set)."}},
+    {AF_INET,
+     {"TCP_NODELAY", SOCK_DGRAM, IPPROTO_TCP, TCP_NODELAY, PROBE_NUMBER,
+      "Datagrams know no Nagle; the options of TCP are refused by whatever is not TCP."}},
+    {AF_INET,
+     {"SO_SNDBUF", SOCK_DGRAM, SOL_SOCKET, SO_SNDBUF, PROBE_NUMBER,
+      "Default: net.core.wmem_default, not the tcp_wmem of a stream; nothing tunes it."}},
+    {AF_INET,
+     {"SO_RCVBUF", SOCK_DGRAM, SOL_SOCKET, SO_RCVBUF, PROBE_NUMBER,
+      "Default: net.core.rmem_default; what does not fit in is dropped (lab: slow-reader)."}},
+    {AF_UNIX,
+     {"SO_SNDBUF", SOCK_STREAM, SOL_SOCKET, SO_SNDBUF, PROBE_NUMBER,
+      "Default: net.core.wmem_default; it bounds what was sent and not yet read."}},
+    {AF_UNIX,
+     {"SO_RCVBUF", SOCK_STREAM, SOL_SOCKET, SO_RCVBUF, PROBE_NUMBER,
+      "It can be set and does nothing: the sender's SO_SNDBUF decides (unix(7))."}},
+    {AF_UNIX,
+     {"TCP_NODELAY", SOCK_STREAM, IPPROTO_TCP, TCP_NODELAY, PROBE_NUMBER, "There is no TCP below a unix socket."}},
+};
+
+#define ELSEWHERE (sizeof elsewhere / sizeof elsewhere[0])
+
+/* Numbers tried there, all of them: limits of one byte lie in between. */
+#define ELSEWHERE_LEAST (-3)
+#define ELSEWHERE_MOST 300
+
 /* What was found by trying. */
 struct tried {
     struct probe_found own[SOCKOPT_COUNT];
     struct probe_found other[OTHERS];
+    struct probe_found elsewhere[ELSEWHERE];
 };
+
+/* Sets one number on a fresh socket of that kind. A socket that cannot be made refuses it. */
+static struct probe_trial
+try_elsewhere(int family, const struct probe_option *option, int number, struct probe_found *found)
+{
+    struct probe_trial trial = {.value = number};
+    int got = 0, fresh = 0, fd = socket(family, option->type, 0);
+
+    trial.code = fd < 0 ? errno : sockopt_get_raw(fd, option->level, option->optname, &fresh, sizeof fresh);
+    found->readable = trial.code == 0;
+    found->read_code = trial.code;
+    found->value = fresh;
+    if (fd < 0)
+        return trial;
+    trial.code = sockopt_set_raw(fd, option->level, option->optname, &number, sizeof number);
+    trial.readable = sockopt_get_raw(fd, option->level, option->optname, &got, sizeof got) == 0;
+    trial.got = got;
+    close(fd);
+    return trial;
+}
+
+/* Notes what becomes of a number that is taken; of INT_MIN nobody asks. */
+static void
+note_effect(struct probe_found *found, const struct probe_trial *trial)
+{
+    for (unsigned i = 0; i < found->effect_count; i++)
+        if (found->effect[i].value == trial->value)
+            return;
+    if (trial->code == 0 && trial->value != INT_MIN && trial->readable &&
+        found->effect_count < sizeof found->effect / sizeof found->effect[0])
+        found->effect[found->effect_count++] = *trial;
+}
+
+/* Tries all numbers from ELSEWHERE_LEAST to ELSEWHERE_MOST, and the smallest and the largest of all. */
+static void
+probe_elsewhere(int family, const struct probe_option *option, struct probe_found *found)
+{
+    const int count = ELSEWHERE_MOST - ELSEWHERE_LEAST + 3;
+    struct probe_trial last = {.code = -1};
+
+    memset(found, 0, sizeof *found);
+    struct probe_trial one = try_elsewhere(family, option, 1, found);
+    note_effect(found, &one);
+    for (int i = 0; i < count; i++) {
+        int number = i == 0 ? INT_MIN : i == count - 1 ? INT_MAX : ELSEWHERE_LEAST + i - 1;
+        struct probe_trial trial = try_elsewhere(family, option, number, found);
+        bool first = last.code == -1, taken = trial.code == 0, changes = first || taken != (last.code == 0);
+        if (changes && taken && found->span_count < PROBE_SPANS) {
+            found->span[found->span_count++].lowest = trial;
+            note_effect(found, &trial);
+            if (!first && found->refused_count <= PROBE_SPANS)
+                found->refused[found->refused_count++] = last;
+        } else if (changes && !first && found->refused_count <= PROBE_SPANS) {
+            note_effect(found, &last);
+            found->refused[found->refused_count++] = trial;
+        }
+        if (taken && found->span_count > 0)
+            found->span[found->span_count - 1].highest = trial;
+        last = trial;
+    }
+    note_effect(found, &last);
+    if (found->span_count == 0)
+        found->refused[found->refused_count++] = one;
+}
 
 static int
 try_options(struct tried *tried)
@@ -72,6 +191,8 @@ try_options(struct tried *tried)
     for (size_t i = 0; i < OTHERS; i++)
         if (probe_try(&others[i], &tried->other[i]) != 0)
             return -1;
+    for (size_t i = 0; i < ELSEWHERE; i++)
+        probe_elsewhere(elsewhere[i].family, &elsewhere[i].option, &tried->elsewhere[i]);
     return 0;
 }
 
@@ -131,14 +252,57 @@ range_text(char *text, size_t size, const struct sockopt_row *row)
     return text;
 }
 
+/* One paragraph that is being put together. */
+struct paragraph {
+    char text[1024];
+    size_t len;
+};
+
+static void add(struct paragraph *paragraph, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+add(struct paragraph *paragraph, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    int len = vsnprintf(paragraph->text + paragraph->len, sizeof paragraph->text - paragraph->len, format, arguments);
+    va_end(arguments);
+    paragraph->len += len > 0 ? (size_t)len : 0;
+    if (paragraph->len >= sizeof paragraph->text)
+        paragraph->len = sizeof paragraph->text - 1;
+}
+
+#define WIDTH 80
+
+/* Prints it in lines that fit a narrow terminal, each behind `indent` blanks. */
+static void
+print_paragraph(const char *text, int indent)
+{
+    int room = WIDTH - indent;
+
+    while (*text != '\0') {
+        int len = (int)strlen(text);
+        if (len > room) {
+            for (len = room; len > 0 && text[len] != ' ';)
+                len--;
+            if (len == 0)
+                len = (int)strcspn(text, " ");
+        }
+        printf("%*s%.*s\n", indent, "", len, text);
+        text += len;
+        text += strspn(text, " ");
+    }
+}
+
 /* " 536" for a trial: its number, or its word. */
 static void
-print_value(long value, const char *text)
+add_value(struct paragraph *paragraph, long value, const char *text)
 {
     if (text[0] != '\0')
-        printf(" %s", text);
+        add(paragraph, " %s", text);
     else
-        printf(" %ld", value);
+        add(paragraph, " %ld", value);
 }
 
 /* Whether a value reads back as it was set. */
@@ -149,77 +313,115 @@ is_as_set(const struct probe_trial *trial)
 }
 
 static void
-print_found(const struct probe_found *found)
+add_found(struct paragraph *paragraph, const struct probe_found *found)
 {
     int effects = 0;
 
-    printf("    takes");
+    add(paragraph, "takes");
     for (unsigned i = 0; i < found->span_count; i++) {
         const struct probe_trial *low = &found->span[i].lowest, *high = &found->span[i].highest;
-        printf("%s", i > 0 ? "," : "");
+        add(paragraph, "%s", i > 0 ? "," : "");
         if (low->value == INT_MIN && high->value == INT_MAX) {
-            printf(" any number");
+            add(paragraph, " any number");
             continue;
         }
-        print_value(low->value, low->text);
+        add_value(paragraph, low->value, low->text);
         if (high->value != low->value) {
-            printf(" to");
-            print_value(high->value, high->text);
+            add(paragraph, " to");
+            add_value(paragraph, high->value, high->text);
         }
     }
-    printf("%s", found->span_count == 0 ? " nothing" : "");
+    add(paragraph, "%s", found->span_count == 0 ? " nothing" : "");
     for (unsigned i = 0; i < found->refused_count; i++) {
-        printf("%s", i == 0 ? "; refuses" : ",");
-        print_value(found->refused[i].value, found->refused[i].text);
-        printf(" (%s)", probe_errno(found->refused[i].code));
+        add(paragraph, "%s", i == 0 ? "; refuses" : ",");
+        add_value(paragraph, found->refused[i].value, found->refused[i].text);
+        add(paragraph, " (%s)", probe_errno(found->refused[i].code));
     }
     for (unsigned i = 0; i < found->effect_count; i++) {
         const struct probe_trial *effect = &found->effect[i];
         if (is_as_set(effect))
             continue;
-        printf("%s", effects++ == 0 ? "; reads back" : ",");
-        print_value(effect->got, effect->got_text);
-        printf(" for");
-        print_value(effect->value, effect->text);
+        add(paragraph, "%s", effects++ == 0 ? "; reads back" : ",");
+        add_value(paragraph, effect->got, effect->got_text);
+        add(paragraph, " for");
+        add_value(paragraph, effect->value, effect->text);
     }
-    printf("\n");
+}
+
+static const char *
+family_name(int family)
+{
+    return family == AF_INET6 ? "inet6" : family == AF_UNIX ? "unix" : "inet";
+}
+
+static void
+print_other(int family, const struct probe_option *option, const struct probe_found *found)
+{
+    struct paragraph fresh = {.len = 0}, paragraph = {.len = 0};
+
+    if (found->readable)
+        add_value(&fresh, found->value, found->text);
+    else
+        add(&fresh, " %s", probe_errno(found->read_code));
+    printf("%-20s %-6s %-9s%s\n", option->kernel_name, family_name(family),
+           option->type == SOCK_STREAM ? "stream" : "datagram", fresh.text);
+    print_paragraph(option->doc, 4);
+    add_found(&paragraph, found);
+    print_paragraph(paragraph.text, 4);
 }
 
 static void
 print_others(const struct tried *tried)
 {
-    printf("\n%-20s %-10s %s\n", "seen by the lab", "socket", "fresh");
-    for (size_t i = 0; i < OTHERS; i++) {
-        printf("%-20s %-10s", others[i].kernel_name, others[i].type == SOCK_STREAM ? "stream" : "datagram");
-        if (tried->other[i].readable)
-            print_value(tried->other[i].value, tried->other[i].text);
-        else
-            printf(" %s", probe_errno(tried->other[i].read_code));
-        printf("\n    %s\n", others[i].doc);
-        print_found(&tried->other[i]);
-    }
+    static const char *const head = "%-20s %-6s %-9s %s\n";
+
+    printf("\nOptions that the program does not set: the lab shows what they do.\n");
+    printf(head, "kernel name", "family", "socket", "fresh");
+    for (size_t i = 0; i < OTHERS; i++)
+        print_other(AF_INET, &others[i], &tried->other[i]);
+    printf("\nOn sockets of other kinds: where name, limits or default differ.\n");
+    printf(head, "kernel name", "family", "socket", "fresh");
+    for (size_t i = 0; i < ELSEWHERE; i++)
+        print_other(elsewhere[i].family, &elsewhere[i].option, &tried->elsewhere[i]);
+}
+
+static void
+print_own(const struct sockopt_row *row, const struct defaults *defaults, enum sockopt option,
+          const struct probe_found *found)
+{
+    char fresh[64], connected[64], range[64];
+    struct paragraph paragraph = {.len = 0};
+
+    printf("--%-18s %-18s %-8s %-11s %s\n", row->name, row->kernel_name,
+           row->end == SOCKOPT_SENDER ? "sender" : "receiver",
+           value_text(fresh, sizeof fresh, option, &defaults->fresh.of[option]),
+           value_text(connected, sizeof connected, option, &defaults->connected.of[option]));
+    print_paragraph(row->doc, 4);
+    add(&paragraph, "range: %s; the kernel ", range_text(range, sizeof range, row));
+    add_found(&paragraph, found);
+    print_paragraph(paragraph.text, 4);
 }
 
 static void
 print_table(const struct defaults *defaults, const struct tried *tried)
 {
-    char fresh[64], connected[64], range[64];
-
-    printf("%-20s %-19s %-9s %-12s %-12s %s\n", "option", "kernel name", "end", "fresh", "connected", "range");
-    for (int option = 0; option < SOCKOPT_COUNT; option++) {
-        const struct sockopt_row *row = sockopt_row(option);
-        printf("--%-18s %-19s %-9s %-12s %-12s %s\n    %s\n", row->name, row->kernel_name,
-               row->end == SOCKOPT_SENDER ? "sender" : "receiver",
-               value_text(fresh, sizeof fresh, option, &defaults->fresh.of[option]),
-               value_text(connected, sizeof connected, option, &defaults->connected.of[option]),
-               range_text(range, sizeof range, row), row->doc);
-        print_found(&tried->own[option]);
-    }
-    printf(
-        "Every option takes `auto` (not set: the kernel decides), and --send-NAME or --recv-NAME to name an end.\n"
-        "fresh: a TCP socket before connect(); connected: after it, over loopback. Nothing was set on either.\n"
+    static const char *const notes[] = {
+        "Every option takes `auto` (not set: the kernel decides), and --send-NAME or --recv-NAME to name an end.",
+        "fresh: a TCP socket before connect(); connected: after it, over loopback. Nothing was set on either.",
         "range: what the program lets through. takes, refuses, reads back: what this kernel did with numbers that were "
-        "tried on fresh sockets.\n");
+        "tried on fresh sockets. Of a number that is taken and not named behind `reads back`, the same number reads "
+        "back, as far as it was tried: 1 and the ends of what is taken.",
+        "The three of keepalive have other names elsewhere: macOS calls TCP_KEEPIDLE TCP_KEEPALIVE, older Solaris has "
+        "TCP_KEEPALIVE_THRESHOLD in milliseconds, and OpenBSD sets them for the whole system only (lab: "
+        "keepalive-name).",
+    };
+
+    printf("%-20s %-18s %-8s %-11s %s\n", "option", "kernel name", "end", "fresh", "connected");
+    for (int option = 0; option < SOCKOPT_COUNT; option++)
+        print_own(sockopt_row(option), defaults, option, &tried->own[option]);
+    putchar('\n');
+    for (size_t i = 0; i < sizeof notes / sizeof notes[0]; i++)
+        print_paragraph(notes[i], 0);
     print_others(tried);
 }
 
@@ -283,21 +485,31 @@ write_found(struct json *json, const struct probe_found *found)
 }
 
 static void
+write_other(struct json *json, int family, const struct probe_option *option, const struct probe_found *found)
+{
+    json_open_object(json, NULL);
+    json_text(json, "kernel_name", option->kernel_name);
+    json_text(json, "family", family_name(family));
+    json_text(json, "type", option->type == SOCK_STREAM ? "stream" : "datagram");
+    if (found->readable)
+        write_trial_value(json, "fresh", found->value, found->text);
+    else
+        json_null(json, "fresh");
+    json_text(json, "doc", option->doc);
+    write_found(json, found);
+    json_close_object(json);
+}
+
+static void
 write_others(struct json *json, const struct tried *tried)
 {
     json_open_array(json, "others");
-    for (size_t i = 0; i < OTHERS; i++) {
-        json_open_object(json, NULL);
-        json_text(json, "kernel_name", others[i].kernel_name);
-        json_text(json, "type", others[i].type == SOCK_STREAM ? "stream" : "datagram");
-        if (tried->other[i].readable)
-            write_trial_value(json, "fresh", tried->other[i].value, tried->other[i].text);
-        else
-            json_null(json, "fresh");
-        json_text(json, "doc", others[i].doc);
-        write_found(json, &tried->other[i]);
-        json_close_object(json);
-    }
+    for (size_t i = 0; i < OTHERS; i++)
+        write_other(json, AF_INET, &others[i], &tried->other[i]);
+    json_close_array(json);
+    json_open_array(json, "elsewhere");
+    for (size_t i = 0; i < ELSEWHERE; i++)
+        write_other(json, elsewhere[i].family, &elsewhere[i].option, &tried->elsewhere[i]);
     json_close_array(json);
 }
 
