@@ -140,9 +140,10 @@ KINDS: Final[Mapping[str, Kind]] = {
         + _POINTS),
     "servers": Kind(
         servers, server_factors,
-        "To the right more connections are open at once; each row of panels is a length of theirs, in exchanges. Left "
-        "and middle are the latency of an exchange, median and 99th percentile: lower is sooner. Right is the rate of "
-        "all together: higher is more. " + _POINTS),
+        "To the right there are more connections. The latency is that of an exchange, median and 99th percentile: "
+        "lower is sooner. The rate is that of all together: higher is more. The last panel tells how many connections "
+        "were in use at once, on average: fewer than there are where the sender had not yet started the last when the "
+        "first ended. " + _POINTS),
     "ratio_heatmap": Kind(
         ratios, buffer_factors,
         "Each number is the median goodput with NODELAY on, divided by that with NODELAY off: 1 is no difference, 2 is "

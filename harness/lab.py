@@ -2,9 +2,9 @@
 
     python3 -m harness.lab [--results DIR] [--tool PATH] [--thorough] [--from LAB.json] [--servers RUN | --no-servers]
 
-tries every statement, measures the three ways to serve many clients (harness/experiments/servers.toml, less than a
-minute), and leaves lab.json, lab.html and lab.md with their charts in a new folder below results/lab. Exit status: 0
-done, whatever the verdicts; 3 the system refused (no program, nothing to write to); 4 the program failed; 130
+tries every statement, measures the three ways to serve many clients (crowd.py; harness/experiments/servers.toml; less
+than a minute), and leaves lab.json, lab.html and lab.md with the charts in a new folder below results/lab. Exit status:
+0 done, whatever the verdicts; 3 the system refused (no program, nothing to write to); 4 the program failed; 130
 interrupted.
 """
 
@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from harness import chart, lab_charts, load, pair, process, store
+from harness import chart, crowd, lab_charts, load, pair, process, store
 from harness.chart import Chart
 from harness.schema import HarnessError
 
@@ -59,19 +59,19 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A way to serve, with so many connections of so many exchanges: medians over its trials.
+    """A way to serve, with so many connections: medians over its trials.
 
-    trials: how many finished. latency_s, late_s: an exchange, median and 99th percentile; rate: exchanges a second.
-    None where no trial finished.
+    trials: how many finished. latency_s, late_s: an exchange, median and 99th percentile; rate: exchanges a second;
+    in_use: connections in use at once, on average. None where no trial finished.
     """
 
     way: str
     connections: int
-    exchanges: int
     trials: int
     latency_s: float | None
     late_s: float | None
     rate: float | None
+    in_use: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,26 +110,36 @@ def read_servers(folder: Path) -> Servers:
     """What a run of the experiment found. Raises StoreError."""
     done = store.read(folder)
     picture = folder / "charts" / "servers.svg"
-    cells: dict[tuple[int, int, str], list[store.Trial]] = {}
+    cells: dict[tuple[int, str], list[store.Trial]] = {}
     for trial in done.trials:
-        key = int(trial.levels["count"]), int(trial.levels["connections"]), trial.levels["concurrency"]
-        cells.setdefault(key, []).append(trial)
+        asked = dict(done.experiment.options(tuple(trial.levels.items())))
+        cells.setdefault((int(asked["connections"]), asked["concurrency"]), []).append(trial)
     rows = tuple(_served(*key, [trial for trial in cells[key] if not trial.failed]) for key in sorted(cells))
     return Servers(done.experiment.question, done.experiment.why, chart.KINDS["servers"].how_to_read,
                    picture.with_suffix("") if picture.exists() else None, rows,
                    tuple(dict.fromkeys(trial.problem.split(": ", 2)[-1] for trial in done.trials if trial.failed)))
 
 
-def _served(exchanges: int, connections: int, way: str, trials: Sequence[store.Trial]) -> Served:
+def _served(connections: int, way: str, trials: Sequence[store.Trial]) -> Served:
     found = [[measure.compute(trial.document) for trial in trials] for measure in load.SERVERS]
     known = [[value for value in values if value is not None] for values in found]
-    latency, late, rate = (median(values) if values else None for values in known)
-    return Served(way, connections, exchanges, len(trials), latency, late, rate)
+    latency, late, rate, in_use = (median(values) if values else None for values in known)
+    return Served(way, connections, len(trials), latency, late, rate, in_use)
 
 
-def run(tool: Path, thorough: bool = False) -> dict[str, Any]:
-    """Tries every statement; returns the document. Raises LabError, ToolError and KeyboardInterrupt."""
-    command = [str(tool), "lab", "--json", *(["--thorough"] if thorough else [])]
+def measure_crowd(tool: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """The document with the entry that crowd.py draws tried again, with all that it can measure."""
+    if not any(entry["name"] == crowd.ENTRY for entry in document["entries"]):
+        return document
+    more = run(tool, True, [crowd.ENTRY])["entries"]
+    return {**document, "entries": [more[0] if entry["name"] == crowd.ENTRY else entry
+                                    for entry in document["entries"]]}
+
+
+def run(tool: Path, thorough: bool = False, names: Sequence[str] = ()) -> dict[str, Any]:
+    """Tries every statement, or those that are named; returns the document. Raises LabError, ToolError and
+    KeyboardInterrupt."""
+    command = [str(tool), "lab", *names, "--json", *(["--thorough"] if thorough else [])]
     try:
         ended = process.call(command, THOROUGH_LIMIT_S if thorough else LIMIT_S)
     except OSError as error:
@@ -241,13 +251,15 @@ def render(document: Mapping[str, Any], made_at: str, servers: Servers | None = 
            charts: Mapping[str, Chart] | None = None) -> tuple[str, str]:
     """The page as HTML and as Markdown. made_at: when, for the last line. servers: None leaves that section out.
     charts: pictures by the entry that they belong to; they lie beside the page."""
+    measured = [cell for entry in document["entries"] if entry["name"] == crowd.ENTRY for cell in crowd.cells(entry)]
     environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True, keep_trailing_newline=True,
                               autoescape=lambda name: name is not None and name.endswith(".html"))
     environment.filters |= {"cell": _cell, "plain": _plain, "line": line, "sysctl": sysctl, "dependence": dependence,
                             "value": value, "duration": duration, "count_text": count}
     known = {"document": document, "topics": topics(document), "tally": tally(document), "machine": machine(document),
-             "made_at": made_at, "servers": servers, "charts": charts or {}}
+             "made_at": made_at, "servers": servers, "charts": charts or {}, "crowd": measured,
+             "crowd_how_to_read": crowd.HOW_TO_READ}
     return environment.get_template("lab.html").render(known), environment.get_template("lab.md").render(known)
 
 
@@ -265,6 +277,9 @@ def write(document: Mapping[str, Any], results: Path, servers: Servers | None = 
         if servers is not None and servers.chart is not None:
             for end in (".svg", ".png", ".tsv"):
                 shutil.copyfile(servers.chart.with_suffix(end), folder / f"servers{end}")
+        for entry in document["entries"]:
+            if entry["name"] == crowd.ENTRY:
+                crowd.draw(document, crowd.cells(entry), folder)
         (folder / "lab.md").write_text(text, encoding="utf-8")
         (folder / "lab.html").write_text(page, encoding="utf-8")
     except OSError as error:
@@ -291,6 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tool = pair.find_tool(options.tool)
             document = run(tool, options.thorough)
             if options.servers is None and not options.no_servers:
+                document = measure_crowd(tool, document)
                 servers = read_servers(measure_servers(tool, options.results))
         if options.servers is not None:
             servers = read_servers(options.servers)

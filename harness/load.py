@@ -131,15 +131,26 @@ def queue_latency(points: Points, factors: Sequence[str]) -> Table | None:
 # ---------------------------------------------------------------------------------------------------------------------
 # Ways to serve many connections
 
+def open_at_once(document: Document) -> float | None:
+    """Connections that were in use at once, on average: their times from first write to last read, by the trial's.
+
+    Fewer than there are: the sender starts them one after the other, and some end before the last has begun.
+    """
+    elapsed = document["result"].get("elapsed_ns")
+    each = [one.get("elapsed_ns") for one in document.get("connections") or ()]
+    return float(sum(each) / elapsed) if elapsed and each and None not in each else None
+
+
 SERVERS: Final = (
-    Derived("latency", "median", "s", seconds("latency_ns", "p50")),
-    Derived("late", "99 %", "s", seconds("latency_ns", "p99")),
-    Derived("rate", "exchanges a second", "k", rate))
+    Derived("latency", "latency, median", "s", seconds("latency_ns", "p50")),
+    Derived("late", "latency, 99 %", "s", seconds("latency_ns", "p99")),
+    Derived("rate", "exchanges a second", "k", rate),
+    Derived("open", "connections in use at once, mean", "number", open_at_once))
 
 
 def server_factors(factors: Sequence[str]) -> Sequence[str]:
-    """The way to serve, the connections, and how many exchanges each of them carries."""
-    return [factor for factor in factors if factor in ("concurrency", "connections", "count")]
+    """The way to serve, the connections (a variant may set them), and how many exchanges each of them carries."""
+    return [factor for factor in factors if factor in ("concurrency", "connections", "count", "variant")]
 
 
 def servers(points: Points, factors: Sequence[str]) -> Table | None:
@@ -154,4 +165,5 @@ def servers(points: Points, factors: Sequence[str]) -> Table | None:
 
     def series(point: Point) -> str:
         return point.level("concurrency") or str(point.trial.document["setting"]["concurrency"])
-    return panels(points, SERVERS, "value", panel, place, series)
+    measures = [measure for measure in SERVERS if any(measure.of(point) is not None for point in points)]
+    return panels(points, measures, "value", panel, place, series)

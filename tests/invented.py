@@ -127,6 +127,15 @@ def document(options: Mapping[str, str], rng: random.Random) -> dict[str, Any]:
     return made
 
 
+def side_by_side(filled: dict[str, Any], count: int) -> None:
+    """Makes the document one of `count` connections, each of which was in use for three quarters of the trial."""
+    result = filled["result"]
+    share = {"bytes": result["bytes"] // count, "elapsed_ns": result["elapsed_ns"] * 3 // 4, "goodput_bytes_per_s": 1e6,
+             "writes": 20, "reads": 20, "data_segments": 20, "retransmits": 0}
+    filled["workload"]["connections"] = count
+    filled["connections"] = [dict(share) for _ in range(count)]
+
+
 def trials(made: Experiment, change: Change | None = None) -> list[Trial]:
     """Every trial of an experiment, in plan order. change: what else a result is, by the levels of its trial."""
     rng = random.Random(7)
@@ -135,6 +144,8 @@ def trials(made: Experiment, change: Change | None = None) -> list[Trial]:
         given = dict(zip([name.removeprefix("--") for name in planned.arguments[::2]], planned.arguments[1::2]))
         filled = document(given, rng)
         levels = dict(planned.levels)
+        if "connections" in given:
+            side_by_side(filled, int(given["connections"]))
         if change is not None:
             change(levels, filled["result"])
         found.append(Trial(planned.trial, planned.block, planned.cell, planned.position, planned.id, levels, 0.08,

@@ -91,7 +91,8 @@ def compare_with_golden(made: Chart, name: str) -> None:
 
 def test_every_kind_has_a_golden_file_and_a_script() -> None:
     scripts = {path.stem for path in chart.PLOTS.glob("*.gp")} - {"style"}
-    others = {"cliff_map", "forest", "compare_trials", "trend", *(name for name in scripts if name.startswith("lab_"))}
+    others = {"cliff_map", "crowd", "forest", "compare_trials", "trend",
+              *(name for name in scripts if name.startswith("lab_"))}
     assert scripts - others == set(chart.KINDS)
     both = {"compare_goodput_sndbuf", "compare_percentiles"}  # scripts that draw two runs as well
     assert scripts | both == {path.stem for path in GOLDEN.glob("*.svg")} == {

@@ -15,7 +15,7 @@ from typing import Any, cast
 import invented
 import pytest
 
-from harness import lab, store
+from harness import lab, load, store
 from harness.chart import Chart
 
 ENTRY: dict[str, Any] = {
@@ -178,17 +178,17 @@ def test_a_folder_with_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_a_run_of_the_servers_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Medians by way, connections and exchanges; what was refused says why, and its cell is empty."""
-    made = invented.experiment({"concurrency": ["fork", "poll"], "connections": ["1", "1000"], "count": ["20"]},
-                               ["servers"], fixed={"pattern": "w100,r100"})
+    """Medians by way and connections; what was refused says why, and its cell is empty."""
+    made = invented.experiment({"concurrency": ["fork", "poll"], "connections": ["1", "1000"]}, ["servers"],
+                               fixed={"pattern": "w100,r100", "count": "100"})
     trials = tuple(dataclasses.replace(trial, document={**trial.document, "status": 3, "error": "raise ulimit -n"})
                    if trial.levels["connections"] == "1000" and trial.levels["concurrency"] == "poll" else trial
                    for trial in invented.trials(made))
     done: Any = store.Run(tmp_path, made, cast(Any, None), {}, trials, "")
     monkeypatch.setattr(lab.store, "read", lambda folder: done)
     found = lab.read_servers(tmp_path)
-    assert [(row.way, row.connections, row.exchanges) for row in found.rows] == [
-        ("fork", 1, 20), ("poll", 1, 20), ("fork", 1000, 20), ("poll", 1000, 20)]
+    assert [(row.way, row.connections) for row in found.rows] == [
+        ("fork", 1), ("poll", 1), ("fork", 1000), ("poll", 1000)]
     assert found.rows[3].trials == 0 and found.rows[3].latency_s is None and found.rows[3].rate is None
     one = [trial.document["result"] for trial in trials
            if (trial.levels["concurrency"], trial.levels["connections"]) == ("fork", "1")]
@@ -197,12 +197,21 @@ def test_a_run_of_the_servers_is_read(tmp_path: Path, monkeypatch: pytest.Monkey
     assert found.chart is None and len(found.problems) == 1 and "raise ulimit -n" in found.problems[0]
 
 
+def test_connections_in_use_at_once() -> None:
+    """Two that follow one another count as one; what is not known is not 0."""
+    def document(*each: int | None) -> dict[str, Any]:
+        return {"result": {"elapsed_ns": 100}, "connections": [{"elapsed_ns": one} for one in each]}
+    assert load.open_at_once(document(50, 50)) == 1.0 and load.open_at_once(document(100, 90, 80)) == 2.7
+    assert load.open_at_once(document(50, None)) is None and load.open_at_once(document()) is None
+    assert load.open_at_once({"result": {"elapsed_ns": None}, "connections": [{"elapsed_ns": 5}]}) is None
+
+
 def test_the_ways_to_serve_have_a_section() -> None:
-    rows = (lab.Served("fork", 1, 20, 3, 2.5e-5, 4e-3, 51234.4), lab.Served("poll", 1000, 20, 0, None, None, None))
+    rows = (lab.Served("fork", 1, 3, 2.5e-5, 4e-3, 51234.4, 1.0), lab.Served("poll", 1000, 0, None, None, None, None))
     servers = lab.Servers("Which way?", "Because <so>.", "Look.", None, rows, ("too many open files",))
     page, text = lab.render(DOCUMENT, "today", servers)
-    assert "| fork | 1 | 20 | 3 | 25 us | 4 ms | 51,234 |" in text and "| poll | 1000 | 20 | 0 | - | - | - |" in text
-    assert "<td>25 us</td><td>4 ms</td><td>51,234</td>" in page and "Because &lt;so&gt;." in page
+    assert "| fork | 1 | 3 | 25 us | 4 ms | 51,234 | 1 |" in text and "| poll | 1000 | 0 | - | - | - | - |" in text
+    assert "<td>25 us</td><td>4 ms</td><td>51,234</td><td>1</td>" in page and "Because &lt;so&gt;." in page
     assert "too many open files" in page and "too many open files" in text and "<img" not in page
     assert "Which way?" not in "".join(lab.render(DOCUMENT, "today"))
 

@@ -21,7 +21,7 @@ TOP_LEVEL_PAPERS = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "pyproject.tom
 HARNESS_ORDER = ("schema cliff_schema experiment plan machine process pair store summary verdict job wording "
                  "stats arms serving slices apart builds counters mechanism declaration fitness looks gate history "
                  "terminal junit markdown feeds outputs ledger evidence proof differences panels pattern "
-                 "timeline parts load remedy observer curves chart cliff forest trend answer pairing overlay "
+                 "timeline parts load remedy observer curves chart crowd cliff forest trend answer pairing overlay "
                  "scale advice report comparison compare_schema side_by_side compare duel_page duel gate_command "
                  "lab_charts lab cli plugin peers bench").split()
 PACKAGE_FILES = {"__init__", "__main__"}

@@ -67,7 +67,7 @@ struct lab_entry {
 #define LAB_TEXT_BYTES 240
 #define LAB_WHY_BYTES 640
 #define LAB_STEPS 12
-#define LAB_FACTS 24
+#define LAB_FACTS 80
 #define LAB_MOMENTS 16
 #define LAB_SAMPLES 160
 #define LAB_SYSCTLS 4 /* that one entry may name */

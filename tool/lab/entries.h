@@ -450,6 +450,10 @@ LAB_ENTRY(alarm, "alarm-cancel", LAB_SERVERS,
 LAB_ENTRY(signal_once, "signal-once", LAB_SERVERS,
     "A handler installed with signal() is gone after the first signal.",
     "often told; POSIX, signal(); signal(2)", "sigaction() with SA_RESETHAND", .repeats = 1)
+LAB_ENTRY(process_for_each, "process-for-each", LAB_SERVERS,
+    "For short connections a process for each costs a multiple of one poll() for all.",
+    "textbooks on servers; fork(2), pthread_create(3), poll(2)", "each connection carries 100 exchanges",
+    .repeats = 5, .flags = LAB_THOROUGH, .sysctls = "net.core.somaxconn")
 LAB_ENTRY(close_wakes, "close-wakes-reader", LAB_SERVERS,
     "close() wakes a thread that waits in recv() on the socket.",
     "often told; close(2), \"Multithreaded processes\"", "shutdown() before close()", .repeats = 5, .flags = LAB_WAITS)
