@@ -11,6 +11,7 @@ cannot be kept, 4 the machine is unfit, 6 too few invocations gave a value.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import shutil
@@ -74,7 +75,12 @@ def run(base: str, new: str, options: argparse.Namespace, world: World = World()
     contest = Contest("arms", "How long does the same work take?", workload(options), *arms)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2 ** 31)
     folder = _folder(getattr(options, "results", None))
-    judged, played, notes = gate.compare_arms(contest, seed, folder, world)
+    try:
+        judged, played, notes = gate.compare_arms(contest, seed, folder, world)
+    finally:
+        if folder is not None:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only where nothing was put into it
     said, remarks = lines(contest, judged, (base, new), seed), (*played.too_few, *played.machine_at_fault, *notes)
     for line in said:
         print(line)
@@ -118,7 +124,7 @@ def lines(contest: Contest, judged: Judged, names: tuple[str, str], seed: int) -
             *(f"  {label}  {name:<{wide}}  {spent}" for label, name, spent in rows),
             f"  B / A  {ratio} ({bounds}): {words[judged.verdict]}",
             f"  K = {judged.invocations}, detectable {wording.percent(judged.detectable)}, seed {seed}",
-            *([f"  why: {judged.mechanism}"] if judged.mechanism else []),
+            *([f"  why: {judged.mechanism}"] if judged.mechanism and judged.verdict is not Verdict.PASS else []),
             *([f"  {judged.reason}"] if judged.reason else [])]
 
 

@@ -16,6 +16,7 @@ from harness import cli, duel
 from harness.arms import Arm, ArmError, Contest, Invocation
 from harness.duel_page import KeepError
 from harness.gate import GateError, World
+from harness.schema import HarnessError
 
 FAKE = Path(__file__).resolve().parent / "fake_slices.py"
 WORK = ("--pattern", "w100,w400,r1")
@@ -151,6 +152,13 @@ def test_nothing_to_draw_is_kept_all_the_same(monkeypatch: pytest.MonkeyPatch, t
     assert consumers.strict_json((folder / "arms.json").read_text())["judged"]["ratio"] is None
 
 
+def test_what_cannot_begin_leaves_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TINYGRAM", str(tmp_path / "nothing"))
+    with pytest.raises(HarnessError, match="there is no program at"):
+        duel.run("nodelay=on", "nodelay=off", command(*WORK, results=tmp_path), World())
+    assert list((tmp_path / "compare").iterdir()) == []
+
+
 def test_results_that_cannot_be_written(tmp_path: Path) -> None:
     """Status 3 before anything is measured."""
     (tmp_path / "file").write_text("")
@@ -176,3 +184,5 @@ def test_lines_without_values() -> None:
     text = "\n".join(duel.lines(contest, nothing, ("A1", "B1"), 1))
     assert "unknown (no interval): undecided" in text and "nan" not in text.lower()
     assert "why" in "\n".join(duel.lines(contest, replace(nothing, mechanism="more"), ("A1", "B1"), 1))
+    same = replace(nothing, mechanism="13.1 -> 13.1 us of CPU time an exchange", verdict=Verdict.PASS, ratio=1.0)
+    assert "why" not in "\n".join(duel.lines(contest, same, ("A1", "B1"), 1)), "nothing changed, so nothing explains it"
