@@ -117,7 +117,14 @@ def read_servers(folder: Path) -> Servers:
     rows = tuple(_served(*key, [trial for trial in cells[key] if not trial.failed]) for key in sorted(cells))
     return Servers(done.experiment.question, done.experiment.why, chart.KINDS["servers"].how_to_read,
                    picture.with_suffix("") if picture.exists() else None, rows,
-                   tuple(dict.fromkeys(trial.problem.split(": ", 2)[-1] for trial in done.trials if trial.failed)))
+                   tuple(text for key in sorted(cells) for text in _failed(*key, cells[key])))
+
+
+def _failed(connections: int, way: str, trials: Sequence[store.Trial]) -> tuple[str, ...]:
+    """Why trials of one cell have failed, each reason once."""
+    reasons = [trial.problem.split(": ", 2)[-1] for trial in trials if trial.failed]
+    return tuple(f"{way} with {connections} connections, {reasons.count(each)} of {len(trials)} trials: {each}"
+                 for each in dict.fromkeys(reasons))
 
 
 def _served(connections: int, way: str, trials: Sequence[store.Trial]) -> Served:
