@@ -298,7 +298,8 @@ def test_any_address_hears_loopback_alone() -> None:
     if strace is None:
         pytest.skip("strace is missing")
     traced = subprocess.run([strace, "-f", "-e", "trace=bind,setsockopt,unshare", PROGRAM, "lab", "bind-any",
-                             "inet6-serves-inet", "first-address", "multicast-ttl"], capture_output=True, text=True, timeout=60, check=False)
+                             "inet6-serves-inet", "first-address", "multicast-ttl"], capture_output=True, text=True,
+                            timeout=60, check=False)
     if "bind(" not in traced.stderr:
         pytest.skip("strace may not trace here")
     confined: set[tuple[str, str]] = set()
