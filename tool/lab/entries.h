@@ -260,7 +260,7 @@ LAB_ENTRY(accept_inherits, "accept-inherits", LAB_CALLS,
 /* UDP */
 LAB_ENTRY(udp_one_to_one, "udp-one-to-one", LAB_UDP,
     "UDP takes as many reads as sends.",
-    "RFC 768; textbooks on datagrams", "TCP", .repeats = 5, .flags = LAB_WAITS,
+    "RFC 768; textbooks on datagrams", "TCP", .repeats = 5, .flags = LAB_WAITS, .limit_s = 20,
     .sysctls = "net.core.rmem_default net.core.rmem_max")
 LAB_ENTRY(udp_cuts, "udp-cuts", LAB_UDP,
     "A datagram that is larger than the reader's buffer is cut.",
@@ -272,7 +272,7 @@ LAB_ENTRY(udp_drops, "udp-drops-none", LAB_UDP,
 LAB_ENTRY(slow_reader, "slow-reader", LAB_UDP,
     "A slow reader gets everything that a fast sender sent.",
     "RFC 768; RFC 9293, 3.8.6; textbooks on transport", "the sender waits for the reader after each message",
-    .repeats = 5, .flags = LAB_WAITS,
+    .repeats = 5, .flags = LAB_WAITS, .limit_s = 20,
     .sysctls = "net.core.rmem_default net.core.rmem_max net.ipv4.tcp_rmem", .picture = lab_picture_slow_reader)
 LAB_ENTRY(udp_refused, "udp-connected-refused", LAB_UDP,
     "A connected UDP socket is told when nobody has the port (ECONNREFUSED).",
