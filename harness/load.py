@@ -145,7 +145,7 @@ SERVERS: Final = (
     Derived("latency", "latency, median", "s", seconds("latency_ns", "p50")),
     Derived("late", "latency, 99 %", "s", seconds("latency_ns", "p99")),
     Derived("rate", "exchanges a second", "k", rate),
-    Derived("open", "connections in use at once, mean", "number", open_at_once))
+    Derived("open", "connections in use at once, mean", "k", open_at_once))
 
 
 def server_factors(factors: Sequence[str]) -> Sequence[str]:
