@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,8 @@ def add_command(commands: Any) -> None:
                         help="invocations at each look (default: 12,24,48)")
     parser.add_argument("--out", type=Path, default=JOBS, metavar="DIR", help="where the job's folder goes")
     parser.add_argument("--twins", action="store_true", help="base and new may be one and the same")
+    parser.add_argument("--dirty", action="store_true", help="judge a working tree with changes that are in no commit")
+    parser.add_argument("--one-cpu", action="store_true", help="measure where this process may use one CPU only")
     parser.add_argument("--cc", metavar="CC", help="compiler of both builds (default: the Makefile's)")
     parser.add_argument("--cflags", metavar="FLAGS", help="flags of both builds (default: the Makefile's)")
     parser.add_argument("--inject-spin", type=_whole, metavar="PERMILLE", help=argparse.SUPPRESS)
@@ -97,9 +100,32 @@ def _run(options: argparse.Namespace, world: World) -> int:
 
 
 def _prepare(declared: Declaration, sides: Sides, forge: Forge, options: argparse.Namespace) -> Request:
+    if not options.dirty:
+        _refuse_changes(sides, forge)
+    if not options.one_cpu:
+        _refuse_one_cpu()
     request = gate.prepare(declared, sides, seed=options.seed, looks_=options.looks, spin=options.inject_spin,
                            twins=options.twins, forge=forge)
     return replace(request, expectations=options.expectations)
+
+
+def _refuse_changes(sides: Sides, forge: Forge) -> None:
+    """A verdict about a commit must be about what is in it. Raises GateError."""
+    judges_the_tree = sides.new_ref is None and sides.new_program is None
+    against_another = sides.base_ref is not None or sides.base_program is not None
+    if judges_the_tree and against_another and forge.has_git() and forge.dirty():
+        raise GateError("the working tree has changes that are in no commit (git status lists them), so what is "
+                        "measured would belong to none: commit them, or judge the tree as it is with --dirty (make "
+                        "gate GATE=--dirty).")
+
+
+def _refuse_one_cpu() -> None:
+    """The arms have one CPU to themselves; all else needs another one. Raises GateError."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) == 1:
+        raise GateError(f"this process may use one CPU only, number {allowed[0]}, and would share it with the arms "
+                        "that it measures: give it a second one (taskset, the container's CPUs), or take what this "
+                        "CPU can tell with --one-cpu.", Status.UNFIT)
 
 
 def _accept(declared: Declaration, sides: Sides, forge: Forge, options: argparse.Namespace, world: World) -> int:

@@ -588,6 +588,40 @@ def test_a_job_that_cannot_begin(command: Callable[..., int], tmp_path: Path, ca
     assert list(tmp_path.glob("jobs/*")) == []
 
 
+def test_changes_that_are_in_no_commit(command: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                       capsys: pytest.CaptureFixture[str]) -> None:
+    """A dirty tree is judged on request alone; a commit or a program may be judged beside one."""
+    monkeypatch.setattr(Forge, "has_git", lambda self: True)
+    monkeypatch.setattr(Forge, "dirty", lambda self: True)
+    monkeypatch.setattr(Forge, "resolve", lambda self, ref: "c" * 40)
+    monkeypatch.setattr(Forge, "_make", lambda self, *words: None)
+    monkeypatch.setattr(Forge, "_keep", lambda self, built: built if built.exists() else FAKE)
+    script = Script()
+    assert command(*twin(tmp_path)[:2], script=script) == 2
+    assert "changes that are in no commit" in (said := capsys.readouterr().err) and "--dirty" in said
+    assert script.started == [] and list(tmp_path.glob("jobs/*")) == []
+    assert command("--accept-counters", "--new-program", str(FAKE)) == 0
+    assert command(*twin(tmp_path)) == 0
+    assert command(*twin(tmp_path)[:2], "--dirty") == 0
+    notes = [jobs.read(folder / "job.json").notes for folder in sorted((tmp_path / "jobs").iterdir())]
+    assert sum("changes that are in no commit" in " ".join(each) for each in notes) == 1
+
+
+def test_one_cpu_only(command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The machine is unfit, unless that is accepted."""
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        script = Script()
+        assert command(*twin(tmp_path), script=script) == 4
+        assert f"one CPU only, number {min(before)}" in (said := capsys.readouterr().err) and "--one-cpu" in said
+        assert script.started == [] and list(tmp_path.glob("jobs/*")) == []
+        command("--accept-counters", "--new-program", str(FAKE))
+        assert command(*twin(tmp_path), "--one-cpu") == 0
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def test_twins_are_allowed_when_asked_for(command: Callable[..., int], tmp_path: Path) -> None:
     """A/A: the note says what its verdicts mean."""
     assert command("--accept-counters", "--new-program", str(FAKE)) == 0
