@@ -134,11 +134,11 @@ write_remedies(struct json *json, const struct cliff *cliff)
 }
 
 static void
-write_cliffs(struct json *json, const struct search *search)
+write_cliffs(struct json *json, const struct search *search, const struct findings *findings)
 {
     json_open_array(json, "cliffs");
-    for (size_t i = 0; i < search->cliffs; i++) {
-        const struct cliff *cliff = &search->cliff[i];
+    for (size_t i = 0; i < findings->cliffs; i++) {
+        const struct cliff *cliff = &findings->cliff[i];
         const struct point *slow = &search->point[cliff->slow], *fast = &search->point[cliff->fast];
         json_open_object(json, NULL);
         json_count(json, "slow", slow->value);
@@ -157,11 +157,11 @@ write_cliffs(struct json *json, const struct search *search)
 }
 
 static void
-write_bistable(struct json *json, const struct search *search)
+write_bistable(struct json *json, const struct search *search, const struct findings *findings)
 {
     json_open_array(json, "bistable");
-    for (size_t i = 0; i < search->bistables; i++) {
-        const struct bistable *range = &search->bistable[i];
+    for (size_t i = 0; i < findings->bistables; i++) {
+        const struct bistable *range = &findings->bistable[i];
         json_open_object(json, NULL);
         json_count(json, "from", search->point[range->place.first].value);
         json_count(json, "to", search->point[range->place.last].value);
@@ -179,8 +179,8 @@ write_bistable(struct json *json, const struct search *search)
 static void
 write_setting(struct json *json, const struct search *search)
 {
-    struct end sender = {.known = search->known, .half = search->sender};
-    struct end receiver = {.known = search->known, .half = search->receiver};
+    struct end sender = {.known = search->ends.known, .half = search->ends.sender};
+    struct end receiver = {.known = search->ends.known, .half = search->ends.receiver};
     const struct config *config = &search->config;
     struct trial trial = {.role = "pair",
                           .config = config,
@@ -193,12 +193,13 @@ write_setting(struct json *json, const struct search *search)
 
     record_write_workload(json, &trial);
     record_write_setting(json, &trial);
-    const struct sockopt_value *control = &search->sender.start.of[SOCKOPT_CONGESTION];
-    json_text(json, "congestion", search->known && control->known ? control->text : NULL);
+    const struct sockopt_value *control = &search->ends.sender.start.of[SOCKOPT_CONGESTION];
+    json_text(json, "congestion", search->ends.known && control->known ? control->text : NULL);
 }
 
 void
-cliff_record(FILE *stream, const struct search *search, enum status status, const char *error)
+cliff_record(FILE *stream, const struct search *search, const struct findings *findings, enum status status,
+             const char *error)
 {
     struct json json = json_begin(stream, false);
 
@@ -220,8 +221,8 @@ cliff_record(FILE *stream, const struct search *search, enum status status, cons
     json_close_object(&json);
     write_setting(&json, search);
     write_points(&json, search);
-    write_cliffs(&json, search);
-    write_bistable(&json, search);
+    write_cliffs(&json, search, findings);
+    write_bistable(&json, search, findings);
     machine_write(&json);
     json_close_object(&json);
     json_end(&json);

@@ -6,10 +6,13 @@
 
 #include <stdio.h>
 
+#include "cliff_findings.h"
+#include "err.h"
 #include "search.h"
 
 /* Writes the document, also of a search that failed or was interrupted; `error` is NULL unless `status` says so. The
  * JSON Schema of tinygram-cliff/1 says what each member means. */
-void cliff_record(FILE *stream, const struct search *search, enum status status, const char *error);
+void cliff_record(FILE *stream, const struct search *search, const struct findings *findings, enum status status,
+                  const char *error);
 
 #endif

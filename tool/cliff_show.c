@@ -157,7 +157,7 @@ show_bistable(const struct search *search, const struct bistable *range)
 }
 
 void
-cliff_show(const struct search *search)
+cliff_show(const struct search *search, const struct findings *findings)
 {
     double least = slowest(search);
     size_t failed = 0;
@@ -168,14 +168,14 @@ cliff_show(const struct search *search)
         show_point(search, &search->point[i], least);
         failed += search->point[i].shots.modes.count == 0;
     }
-    for (size_t i = 0; i < search->cliffs; i++)
-        show_cliff(search, &search->cliff[i]);
-    for (size_t i = 0; i < search->bistables; i++)
-        show_bistable(search, &search->bistable[i]);
+    for (size_t i = 0; i < findings->cliffs; i++)
+        show_cliff(search, &findings->cliff[i]);
+    for (size_t i = 0; i < findings->bistables; i++)
+        show_bistable(search, &findings->bistable[i]);
     bool cut = err_status() == STATUS_INTERRUPTED;
-    if (search->cliffs == 0 && cut)
+    if (findings->cliffs == 0 && cut)
         printf("\nno cliff so far: the search was interrupted\n");
-    else if (search->cliffs == 0)
+    else if (findings->cliffs == 0)
         printf("\nno cliff: no two neighbours with one mode each differ by more than a factor of %.0f\n", BISECT_RATIO);
     if (failed > (cut ? 1 : 0)) /* the value at which it was interrupted has not failed */
         printf("at %zu of %zu values no trial finished\n", failed, search->points);

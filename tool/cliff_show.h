@@ -4,9 +4,10 @@
 #ifndef TINYGRAM_CLIFF_SHOW_H
 #define TINYGRAM_CLIFF_SHOW_H
 
+#include "cliff_findings.h"
 #include "search.h"
 
 /* Prints to standard output. */
-void cliff_show(const struct search *search);
+void cliff_show(const struct search *search, const struct findings *findings);
 
 #endif
