@@ -13,15 +13,17 @@ from statistics import median
 from typing import Any, Final
 
 from harness import answer as answers
-from harness.answer import (CHANCE, Answer, Effect, compare, joined, number_text, percent_text, split, time_text,
-                            times_text, values)
+from harness.effect import CHANCE, Effect, compare, values
 from harness.experiment import Experiment
+from harness.grouping import by_nodelay, cell_name, split
 from harness.load import HOLD, PIPELINE, QUEUE, seconds
 from harness.observer import MEASURES, ratios, stamped
 from harness.panels import Derived, Measure, Point, Points, factor_text, sndbuf_level
 from harness.parts import Bar, Line, bars, lines, middle_bar
 from harness.pattern import remedies
+from harness.phrases import joined, number_text, percent_text, time_text, times_text
 from harness.remedy import CALLS, CPU, SEGMENTS
+from harness.sentences import Answer
 from harness.stats import modes, sign_chance
 
 STALLED: Final = 0.5
@@ -282,8 +284,8 @@ def about_pipeline(points: Points) -> Answer:
     told: dict[str, list[tuple[str, float]]] = {}
     saved: list[tuple[float, str, float, float]] = []
     for count, group in by_count.items():
-        on, off = answers.by_nodelay(group)
-        effect = compare(on, off, rate, lambda point: answers.cell_name(point, _others(point)))
+        on, off = by_nodelay(group)
+        effect = compare(on, off, rate, lambda point: cell_name(point, _others(point)))
         if effect is None or not on or not off:
             continue
         told.setdefault(effect.verdict, []).append((count, effect.ratio))
@@ -294,7 +296,7 @@ def about_pipeline(points: Points) -> Answer:
                  if values(on, measure) and values(off, measure)]
         details.append(f"{count} outstanding: NODELAY on gives {times_text(effect.ratio)} the exchanges a second; "
                        f"{'; '.join(parts)}.")
-        fewer = compare(on, off, segments, lambda point: answers.cell_name(point, _others(point)))
+        fewer = compare(on, off, segments, lambda point: cell_name(point, _others(point)))
         if fewer is not None and fewer.verdict == "higher":
             saved.append((fewer.ratio, count, median(values(off, segments)), median(values(on, segments))))
     texts = {"lower": "NODELAY lowers the exchanges a second with {} outstanding ({} times what they are without it).",

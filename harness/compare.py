@@ -17,13 +17,13 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from harness import chart, overlay, pairing, report, store, terminal
-from harness.answer import scaled_text
 from harness.comparison import Comparison, UnwritableError, cells_text, compare, number_text, sentences
 from harness.compare_schema import TAG, document
 from harness.differences import INSTEAD
 from harness.pairing import SIDES, Cell, Timed
 from harness.panels import Cell as Text
 from harness.panels import Table
+from harness.phrases import scaled_text
 from harness.report import Picture, machine_value
 from harness.side_by_side import Pair, marker, side_by_side
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final
 
 from harness import remedy, schema
-from harness.answer import percent_text, time_text
 from harness.counters import COUNTERS, LOST
+from harness.effect import middle, values
 from harness.panels import Measure, Point, Points, factor_text
+from harness.phrases import percent_text, time_text
 from harness.schema import MECHANISMS, Field
 from harness.stats import modes
 from harness.store import Run, Trial
@@ -197,18 +198,8 @@ def _cell(name: str, base: Points, new: Points, unlike: tuple[str, ...]) -> Cell
 # Timings
 
 
-def values(side: Iterable[Point], measure: Measure) -> tuple[float, ...]:
-    """The measure in every trial that has it, in the order of the trials."""
-    return tuple(value for value in map(measure.of, side) if value is not None)
-
-
-def middle(found: Sequence[float]) -> float | None:
-    """The median; None without a value, and where there are two modes."""
-    return median(found) if len(modes(found)) == 1 else None
-
-
 def _timed(timing: Timing, base: Points, new: Points) -> Timed:
-    one, other = values(base, timing.measure), values(new, timing.measure)
+    one, other = tuple(values(base, timing.measure)), tuple(values(new, timing.measure))
     return Timed(timing, one, other, middle(one), middle(other),
                  *(_inverted if timing.inverse else _plain)(middle(one), middle(other), one, other))
 

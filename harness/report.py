@@ -24,11 +24,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness import advice, chart, cliff, load, remedy, store, summary
-from harness.answer import (CHANCE, EFFECT, LATE, LATENCY, Answer, blocked_share, bytes_text, cell_name, level_text,
-                            percent_text, rate_text, split, time_text, values)
+from harness.buffers import blocked_share
 from harness.chart import Chart
+from harness.effect import CHANCE, EFFECT, values
+from harness.grouping import cell_name, level_text, split
 from harness.panels import GOODPUT, SEGMENT, Measure, Point, Points, factor_head, size_text
+from harness.phrases import bytes_text, percent_text, rate_text, time_text
 from harness.schema import HarnessError
+from harness.sentences import LATE, LATENCY, Answer
 from harness.stats import MODE_GAP, modes
 from harness.store import Run
 

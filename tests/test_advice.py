@@ -11,8 +11,8 @@ import pytest
 from scipy.stats import binomtest
 
 from harness import advice, stats, summary
-from harness.answer import Answer
 from harness.panels import Point
+from harness.sentences import Answer
 
 STALL = {"body": ["400", "4000"], "mss": ["auto", "1448"], "stamps": ["on"]}
 BOTH = ["Nagle", "NODELAY"]
