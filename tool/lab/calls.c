@@ -94,6 +94,8 @@ lab_listen_admits(struct lab_case *lab)
 
     lab_step(lab, "listen() with a backlog of %d, connect 12 times, never accept", backlog);
     int control = admissions(lab, 100);
+    if (control < 12)
+        lab_advise(lab, "allow longer queues of listeners (net.core.somaxconn 128), let other work end, and try again");
     if (lab->twist)
         lab_sysctl(lab, "/proc/sys/net/core/somaxconn", "3");
     int count = admissions(lab, backlog);
@@ -229,8 +231,9 @@ lab_accept_inherits(struct lab_case *lab)
         lab_decide(lab, LAB_ONLY_IF, "3 of 3 socket options were inherited, O_NONBLOCK was not");
         lab_why(
             lab,
-            "On Linux the new socket is a copy of the listener, but its descriptor is new (accept(2)). On BSD O_NONBLOCK "
-            "is inherited too: portable programs set and read back what they need.");
+            "On Linux the new socket is a copy of the listener, most of its options included (not, for instance, the "
+            "groups it has joined), but its descriptor is new (accept(2)). On BSD O_NONBLOCK is inherited too: "
+            "portable programs set and read back what they need.");
     } else
         lab_decide(lab, LAB_FAILS, "%d of 3 socket options were inherited", options);
 }

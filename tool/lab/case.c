@@ -149,7 +149,8 @@ remedy_for(int code)
         {ENOBUFS, "free memory and try it again"},
         {EPERM, "run it as root; in a container, with the capability that its policy withholds"},
         {EACCES, "run it as root; in a container, with the capability that its policy withholds"},
-        {EADDRINUSE, "something else has this port: try it again, or end what listens there"},
+        {EADDRINUSE,
+         "something else has this port, or none is left (net.ipv4.ip_local_port_range): try it again later"},
         {EADDRNOTAVAIL, "give loopback its addresses: `ip link set lo up`, net.ipv6.conf.lo.disable_ipv6 0"},
         {EAGAIN, "let other work end (`ulimit -u` limits processes) and try it again"},
         {EAFNOSUPPORT, "nothing here: this kernel was built without it; try a kernel that has it"},
@@ -197,14 +198,17 @@ lab_errno(int code)
     static const struct {
         int code;
         const char *name;
-    } names[] = {NAME(EACCES),      NAME(EADDRINUSE),      NAME(EADDRNOTAVAIL), NAME(EAFNOSUPPORT), NAME(EAGAIN),
-                 NAME(EALREADY),    NAME(EBADF),           NAME(ECHILD),        NAME(ECONNABORTED), NAME(ECONNREFUSED),
-                 NAME(ECONNRESET),  NAME(EDESTADDRREQ),    NAME(EDOM),          NAME(EFAULT),       NAME(EHOSTUNREACH),
-                 NAME(EINPROGRESS), NAME(EINTR),           NAME(EINVAL),        NAME(EISCONN),      NAME(EMFILE),
-                 NAME(EMSGSIZE),    NAME(ENETUNREACH),     NAME(ENFILE),        NAME(ENOBUFS),      NAME(ENODEV),
-                 NAME(ENOENT),      NAME(ENOSPC),          NAME(ENOMEM),        NAME(ENOPROTOOPT),  NAME(ENOSYS),
-                 NAME(ENOTCONN),    NAME(ENOTSOCK),        NAME(ENXIO),         NAME(EOPNOTSUPP),   NAME(EPERM),
-                 NAME(EPIPE),       NAME(EPROTONOSUPPORT), NAME(EPROTOTYPE),    NAME(ERANGE),       NAME(ETIMEDOUT)};
+    } names[] = {NAME(E2BIG),        NAME(EACCES),       NAME(EADDRINUSE), NAME(EADDRNOTAVAIL), NAME(EAFNOSUPPORT),
+                 NAME(EAGAIN),       NAME(EALREADY),     NAME(EBADF),      NAME(EBUSY),         NAME(ECHILD),
+                 NAME(ECONNABORTED), NAME(ECONNREFUSED), NAME(ECONNRESET), NAME(EDESTADDRREQ),  NAME(EDOM),
+                 NAME(EEXIST),       NAME(EFAULT),       NAME(EHOSTDOWN),  NAME(EHOSTUNREACH),  NAME(EINPROGRESS),
+                 NAME(EINTR),        NAME(EINVAL),       NAME(EIO),        NAME(EISCONN),       NAME(EMFILE),
+                 NAME(EMSGSIZE),     NAME(ENETDOWN),     NAME(ENETRESET),  NAME(ENETUNREACH),   NAME(ENFILE),
+                 NAME(ENOBUFS),      NAME(ENODEV),       NAME(ENOENT),     NAME(ENOMEM),        NAME(ENOPROTOOPT),
+                 NAME(ENOSPC),       NAME(ENOSYS),       NAME(ENOTCONN),   NAME(ENOTSOCK),      NAME(ENXIO),
+                 NAME(EOPNOTSUPP),   NAME(EPERM),        NAME(EPIPE),      NAME(EPROTO),        NAME(EPROTONOSUPPORT),
+                 NAME(EPROTOTYPE),   NAME(ERANGE),       NAME(EROFS),      NAME(ESHUTDOWN),     NAME(ESOCKTNOSUPPORT),
+                 NAME(ETIMEDOUT)};
 #undef NAME
 
     if (code == 0)

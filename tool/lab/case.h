@@ -182,6 +182,7 @@ void lab_undisturbed(struct lab_case *lab, uint64_t since_ns, unsigned limit_ms)
 
 /* What to do when other work was in the way. */
 #define LAB_WHEN_QUIET "let other work on this machine end, and try it again"
+#define LAB_OR_SYSCTL "; if it stays so, one of the settings that stand beside it is in the way"
 
 /* Exit statuses of an attempt's process. */
 #define LAB_EXIT_DONE 0

@@ -66,8 +66,12 @@ lab_time_wait_first(struct lab_case *lab)
     if (strcmp(left.first, "TIME_WAIT") == 0 && left.timer_ms != MISSING && strcmp(left.second, "gone") == 0)
         lab_decide(lab, LAB_HOLDS, "the end that closed first is in TIME_WAIT, for %llu s more; the other is gone",
                    (unsigned long long)((left.timer_ms + 999) / 1000));
-    else
+    else {
         lab_decide(lab, LAB_FAILS, "the end that closed first: %s; the other: %s", left.first, left.second);
+        lab_why(lab,
+                "A reset ends a connection on both sides at once. And where net.ipv4.tcp_max_tw_buckets are taken, "
+                "Linux leaves TIME_WAIT out.");
+    }
 }
 
 /* Ends the sending direction of ends[0], or closes it; whether 1000 bytes still come the other way. */

@@ -63,9 +63,12 @@ lab_cork_ceiling(struct lab_case *lab)
             "The cork has no timer of its own. With nothing unacknowledged the kernel starts the timer of the window "
             "probe, whose least value is 200 ms, and the probe sends what is there (tcp_check_probe_timer). On a "
             "path with a longer round trip the hold is longer.");
-    } else
+    } else {
         lab_decide(lab, LAB_FAILS, "the bytes left after %llu and %llu ms", (unsigned long long)(corked_ns / NS_PER_MS),
                    (unsigned long long)(more_ns / NS_PER_MS));
+        lab_why(lab, "The timer that ends the hold is that of the window probe: it is the connection's retransmission "
+                     "timeout, and never less than 200 ms. A larger net.ipv4.tcp_rto_min_us makes it longer.");
+    }
 }
 
 void

@@ -65,7 +65,7 @@ LAB_ENTRY(nodelay_delayed_acks, "nodelay-ends-delayed-acks", LAB_NAGLE,
     .sysctls = "net.ipv4.tcp_rto_min_us")
 LAB_ENTRY(quickack_once, "quickack-once", LAB_NAGLE,
     "TCP_QUICKACK switches delayed acknowledgements off.",
-    "often told; tcp(7), TCP_QUICKACK", "it is set again before each exchange", .repeats = 5, .flags = LAB_WAITS,
+    "often told; tcp(7), TCP_QUICKACK", "it is set again after each read", .repeats = 5, .flags = LAB_WAITS,
     .sysctls = "net.ipv4.tcp_pingpong_thresh net.ipv4.tcp_rto_min_us")
 LAB_ENTRY(autocorking, "autocorking", LAB_NAGLE,
     "With TCP_NODELAY a small write leaves TCP at once.",
@@ -224,7 +224,7 @@ LAB_ENTRY(bind_any, "bind-any", LAB_CALLS,
     "A server that binds to INADDR_ANY is reached at every address of its host.",
     "ip(7); textbooks on the sockets API", "it binds to 127.0.0.1", .repeats = 1)
 LAB_ENTRY(low_ports, "privileged-ports", LAB_CALLS,
-    "Only the superuser may bind to ports below 1024.",
+    "Without a privilege nobody may bind to ports 1 to 1023.",
     "ip(7), ip_unprivileged_port_start; textbooks on servers",
     "a network namespace where ip_unprivileged_port_start is 0", .twist_needs = LAB_NAMESPACE, .repeats = 1,
     .sysctls = "net.ipv4.ip_unprivileged_port_start")
@@ -276,12 +276,10 @@ LAB_ENTRY(slow_reader, "slow-reader", LAB_UDP,
     .sysctls = "net.core.rmem_default net.core.rmem_max net.ipv4.tcp_rmem", .picture = lab_picture_slow_reader)
 LAB_ENTRY(udp_refused, "udp-connected-refused", LAB_UDP,
     "A connected UDP socket is told when nobody has the port (ECONNREFUSED).",
-    "RFC 1122, 4.1.3.3; udp(7)", "the socket is not connected", .repeats = 5, .flags = LAB_WAITS,
-    .sysctls = "net.ipv4.icmp_msgs_per_sec")
+    "RFC 1122, 4.1.3.3; udp(7)", "the socket is not connected", .repeats = 5, .flags = LAB_WAITS)
 LAB_ENTRY(udp_reports, "udp-sendto-reports", LAB_UDP,
     "sendto() reports that a datagram could not be delivered.",
-    "often told; POSIX, sendto()", "the datagram is longer than any can be", .repeats = 5, .flags = LAB_WAITS,
-    .sysctls = "net.ipv4.icmp_msgs_per_sec")
+    "often told; POSIX, sendto()", "the datagram is longer than any can be", .repeats = 5, .flags = LAB_WAITS)
 LAB_ENTRY(udp_binds, "udp-sendto-binds", LAB_UDP,
     "sendto() on a socket without an address binds one.",
     "udp(7); textbooks on datagrams", "bind() is called before", .repeats = 1,

@@ -56,9 +56,12 @@ lab_keepalive_idle(struct lab_case *lab)
     if (on == 0 && untouched_ms == MISSING && on_ms != MISSING && on_ms > 7140000)
         lab_decide(lab, LAB_HOLDS, "no timer runs by default; when on, %llu s of silence, then %d probes, %d s apart",
                    (unsigned long long)((on_ms + 999) / 1000), count, interval_s);
-    else
+    else {
         lab_decide(lab, LAB_FAILS, "SO_KEEPALIVE reads %d; when on, the timer has %llu s", on,
                    (unsigned long long)(on_ms == MISSING ? 0 : (on_ms + 999) / 1000));
+        lab_why(lab, "RFC 1122 wants two hours or more as the default. On Linux it is net.ipv4.tcp_keepalive_time, "
+                     "which whoever runs the machine may make shorter.");
+    }
 }
 
 /* How a connection whose peer hears nothing and is silent ends within 4 s: an errno value, or 0 when it does not. */

@@ -250,17 +250,19 @@ lab_fill(struct lab_case *lab, int fd)
     static const char letters[PIECE_BYTES];
     size_t total = 0;
 
-    for (;;) {
+    for (bool waited = false;;) {
         ssize_t sent = send(fd, letters, sizeof letters, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent > 0) {
             total += (size_t)sent;
+            waited = false;
             continue;
         }
         if (sent < 0 && errno != EAGAIN)
             lab_give_up_system(lab, errno, "filling the connection failed");
-        /* Full. It stays so when nothing is on the way any more and yet no room appears. */
-        if (lab_ready(lab, fd, POLLOUT, 100 * NS_PER_MS) == 0)
+        if (waited)
             return total;
+        /* Full. poll() reports room only when a good part is free, send() takes what fits: it has the last word. */
+        waited = lab_ready(lab, fd, POLLOUT, 100 * NS_PER_MS) == 0;
     }
 }
 
@@ -382,6 +384,41 @@ lab_acknowledge(struct lab_case *lab, int sender, int reader)
 {
     lab_hear(lab, sender);
     lab_send(lab, reader, 1, 0);
+}
+
+uint64_t
+lab_acknowledged_ns(struct lab_case *lab, int option)
+{
+    int ends[2];
+
+    lab_connect(lab, &(struct lab_link){.mss = LAB_MSS}, ends);
+    /* show nodelay-ends-delayed-acks */
+    lab_set(lab, ends[1], IPPROTO_TCP, TCP_QUICKACK, 0); /* what an interactive connection comes to by itself */
+    if (option != 0)
+        lab_set(lab, ends[1], IPPROTO_TCP, option, 1);
+    uint64_t since_ns = clock_now_ns();
+    lab_send(lab, ends[0], 100, 0);
+    LAB_WAIT(lab_unacknowledged(lab, ends[0]) == 0, LAB_SOON_NS);
+    uint64_t took_ns = clock_now_ns() - since_ns;
+    /* shown */
+    close(ends[0]);
+    close(ends[1]);
+    return took_ns;
+}
+
+/* The shorter of two: other work may stretch one. */
+uint64_t
+lab_delayed_ns(struct lab_case *lab)
+{
+    uint64_t first_ns = lab_acknowledged_ns(lab, 0), second_ns = lab_acknowledged_ns(lab, 0);
+    uint64_t half_ns = (first_ns < second_ns ? first_ns : second_ns) / 2;
+
+    if (half_ns < 5 * NS_PER_MS) { /* too near to what is not delayed */
+        lab_advise(lab, "let the kernel delay acknowledgements: net.ipv4.tcp_rto_min_us 200000, no rto_min of a route");
+        lab_give_up(lab, "this kernel delays an acknowledgement by %llu us only",
+                    (unsigned long long)(2 * half_ns / NS_PER_US));
+    }
+    return half_ns < 20 * NS_PER_MS ? half_ns : 20 * NS_PER_MS;
 }
 
 void

@@ -72,7 +72,7 @@ void lab_send(struct lab_case *lab, int fd, size_t count, int flags);
 /* Reads exactly `count` bytes; they must come soon. */
 void lab_receive(struct lab_case *lab, int fd, size_t count);
 
-/* Writes until the kernel takes no more and nothing moves; returns how many bytes it took. */
+/* Writes until the kernel takes no more, now or a tenth of a second later; returns how many bytes it took. */
 size_t lab_fill(struct lab_case *lab, int fd);
 
 /* Reads until the end of the stream or an error. Returns the bytes and stores the errno value (0: end of file). */
@@ -101,6 +101,15 @@ void lab_hear(struct lab_case *lab, int fd);
 
 /* Lets a sender that was deafened hear again, and the reader answer: every segment carries an acknowledgement. */
 void lab_acknowledge(struct lab_case *lab, int sender, int reader);
+
+/* How long the acknowledgement of 100 bytes takes at a receiver that was put into the mode that delays it, and then got
+ * `option` set to 1 (0: none). */
+uint64_t lab_acknowledged_ns(struct lab_case *lab, int option);
+
+/* What takes longer than this was delayed: half of the time that this kernel delays an acknowledgement, and 20 ms at
+ * most. That time is no constant: newer kernels keep it below the least retransmission timeout, which a sysctl or a
+ * route sets. */
+uint64_t lab_delayed_ns(struct lab_case *lab);
 
 /* Ends the attempt where /proc is missing: what is read of a process there would look like a process that is gone. */
 void lab_need_proc(struct lab_case *lab);

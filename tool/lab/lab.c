@@ -74,7 +74,10 @@ static int
 refuse_name(const char *name)
 {
     char near[ERR_TEXT_BYTES / 2] = "";
-    unsigned fewest = UINT32_MAX, found = 0, most = (unsigned)strlen(name) / 3 + 1;
+
+    if (name[0] == '-' && name[1] != '\0') /* options have two dashes here */
+        return err_set(STATUS_USAGE, "there is no option '%.60s' here; see `tinygram help`", name);
+    unsigned fewest = UINT32_MAX, found = 0, most = (unsigned)strlen(name) / 3;
 
     for (size_t i = 0; i < LAB_TOPICS + lab_entry_count; i++) {
         const char *other = i < LAB_TOPICS ? lab_topic_name((enum lab_topic)i) : lab_entries[i - LAB_TOPICS].name;
@@ -169,6 +172,8 @@ lab_main(const struct config *config)
     interrupt_install();
     if (chosen == NULL || outcomes == NULL)
         err_set(STATUS_REFUSED, "no memory for the lab");
+    else if (config->list && config->json)
+        err_set(STATUS_USAGE, "--list has no JSON: leave --json out, or --list to try the statements");
     else
         count = choose(config, chosen, &telling.stories);
     if (count > 0 && config->list)

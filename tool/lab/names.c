@@ -105,18 +105,36 @@ lab_gethostbyname(struct lab_case *lab)
     }
 }
 
-/* Connects to this host at a port where a server listens at 127.0.0.1 alone, or at every address: takes the addresses
- * of getaddrinfo() in order, the first only or all. Returns the last errno value, 0 when connected. */
+/* The family of the last address that getaddrinfo() gives for this host: the order is a setting (/etc/gai.conf). */
+static int
+last_family(struct lab_case *lab)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+    int family = AF_INET;
+
+    if (getaddrinfo(NULL, "80", &hints, &found) != 0)
+        lab_give_up(lab, "getaddrinfo() failed");
+    for (const struct addrinfo *next = found; next != NULL; next = next->ai_next)
+        family = next->ai_family;
+    freeaddrinfo(found);
+    return family;
+}
+
+/* Connects to this host at a port where a server listens at the last of its addresses alone, or at each: takes the
+ * addresses of getaddrinfo() in order, the first only or all. Returns the last errno value, 0 when connected. */
 static int
 connect_by_name(struct lab_case *lab, bool everywhere, bool all)
 {
-    struct endpoint at = lab_loopback(lab, everywhere ? AF_INET6 : AF_INET, 0);
+    struct endpoint at = lab_loopback(lab, everywhere ? AF_INET6 : last_family(lab), 0);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
     char port[8];
     int code = 0, listener = lab_confined_socket(lab, at.address.ss_family, SOCK_STREAM);
 
-    if (everywhere)
+    if (everywhere) {
+        lab_set(lab, listener, IPPROTO_IPV6, IPV6_V6ONLY, 0);
         ((struct sockaddr_in6 *)&at.address)->sin6_addr = in6addr_any;
+    } else if (at.address.ss_family == AF_INET6)
+        lab_set(lab, listener, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     if (bind(listener, (const struct sockaddr *)&at.address, at.len) != 0 || listen(listener, 4) != 0)
         lab_give_up_system(lab, errno, "the server cannot listen");
     at = lab_name_of(lab, listener);
@@ -140,9 +158,12 @@ connect_by_name(struct lab_case *lab, bool everywhere, bool all)
 void
 lab_first_address(struct lab_case *lab)
 {
-    lab_step(lab, "a server listens at 127.0.0.1; connect to the first address that getaddrinfo() gives for this host");
+    lab_step(
+        lab,
+        "a server listens at the last of the addresses that getaddrinfo() gives for this host; connect to the first");
     int code = connect_by_name(lab, lab->twist, false);
     int control = connect_by_name(lab, false, true);
+    lab_word(lab, "the server listens at", last_family(lab) == AF_INET6 ? "::1" : "127.0.0.1");
     lab_word(lab, "the first address", "%s", code == 0 ? "connected" : lab_errno(code));
     lab_control(lab, control == 0, "every address in order", "%s", control == 0 ? "connected" : lab_errno(control));
     if (code == 0)
@@ -151,8 +172,8 @@ lab_first_address(struct lab_case *lab)
         lab_decide(lab, LAB_FAILS, "the first address gave %s, the next one connected", lab_errno(code));
         lab_why(
             lab,
-            "A name stands for several addresses, and a server need not listen at each: ::1 often comes first where the "
-            "server knows only 127.0.0.1. For the same reason an address that is resolved once and kept goes out of "
+            "A name stands for several addresses, and a server need not listen at each: ::1 mostly comes first, and many "
+            "a server knows only 127.0.0.1. For the same reason an address that is resolved once and kept goes out of "
             "date when the server moves.");
     }
 }

@@ -167,7 +167,9 @@ lab_maxseg_range(struct lab_case *lab)
     lab_control(lab, control.lowest == 1 && control.highest == 40000, "SO_RCVBUF, which is raised in silence",
                 "%d to %d were taken", control.lowest, control.highest);
     decide_range(lab, &range, 88, 32767);
-    lab_why(lab, "88 is TCP_MIN_MSS, and 32767 the largest window without scaling. 0 takes the option back.");
+    lab_why(lab,
+            "88 is TCP_MIN_MSS. 32767 is MAX_TCP_WINDOW, the largest 16-bit number that is not negative when it is "
+            "read with a sign, as some old systems read windows. 0 takes the option back.");
 }
 
 /* Sets IP_TOS to 255. Returns what reads back. */

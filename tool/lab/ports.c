@@ -113,11 +113,12 @@ lab_low_ports(struct lab_case *lab)
     lab_word(lab, "port 1024 or above", "%s", high == 0 ? "bound" : lab_errno(high));
     lab_control(lab, high == 0, "a port above 1023", "%s", high == 0 ? "bound" : lab_errno(high));
     if (low == EACCES && high == 0)
-        lab_decide(lab, LAB_HOLDS, "a port below 1024 gave EACCES, one above was bound");
-    else {
+        lab_decide(lab, LAB_HOLDS, "a port below 1024 gave EACCES, 1024 or one above was bound");
+    else
         lab_decide(lab, LAB_FAILS, "a port below 1024: %s", low == 0 ? "bound" : lab_errno(low));
-        lab_why(lab, "The border is net.ipv4.ip_unprivileged_port_start, 1024 unless somebody moved it.");
-    }
+    lab_why(lab, "The privilege is CAP_NET_BIND_SERVICE, which root has and others may be given. The border is "
+                 "net.ipv4.ip_unprivileged_port_start, 1024 unless somebody moved it. Port 0 is no port, and free to "
+                 "ask for.");
 }
 
 /* Binds a socket of each type to one port. Returns the second one's errno value. */
@@ -238,7 +239,8 @@ lab_port_one_socket(struct lab_case *lab)
         lab_decide(lab, LAB_FAILS, "%d sockets have port %u: the listener and those that it accepted", sockets,
                    lab_port(&at));
         lab_why(lab,
-                "A connection is told from others by all four of its addresses and ports. Only listeners exclude each "
-                "other, and not even they with SO_REUSEPORT.");
+                "A connection is told from others by all four of its addresses and ports, so accepted ones share the "
+                "listener's. What is exclusive is a second bind(), and that only unless SO_REUSEADDR or SO_REUSEPORT "
+                "let it.");
     }
 }

@@ -11,6 +11,13 @@
 /* Which of the two servers sets SO_REUSEADDR. */
 enum reuse { REUSE_NONE, REUSE_NEW, REUSE_BOTH };
 
+/* Ends the attempt: without TIME_WAIT nothing is in a new server's way, whatever its options. */
+static void __attribute__((noreturn)) without_time_wait(struct lab_case *lab)
+{
+    lab_advise(lab, "let the kernel keep more of them: net.ipv4.tcp_max_tw_buckets 16384");
+    lab_give_up(lab, "the closed connection did not stay in TIME_WAIT");
+}
+
 /* A server has served one client and ended; another binds and listens at its port. Returns that one's errno value. */
 static int
 bind_again(struct lab_case *lab, bool server_first, enum reuse reuse)
@@ -36,6 +43,8 @@ bind_again(struct lab_case *lab, bool server_first, enum reuse reuse)
     close(server_first ? client : server);
     uint16_t first = server_first ? lab_port(&at) : remote, second = server_first ? remote : lab_port(&at);
     LAB_WAIT(strcmp(lab_tcp_state(lab, first, second, NULL), "TIME_WAIT") == 0, LAB_SOON_NS);
+    if (strcmp(lab_tcp_state(lab, first, second, NULL), "TIME_WAIT") != 0)
+        without_time_wait(lab);
 
     int again = lab_socket(lab, AF_INET, SOCK_STREAM);
     if (reuse != REUSE_NONE)

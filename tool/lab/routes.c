@@ -157,8 +157,11 @@ lab_multicast_ttl(struct lab_case *lab)
         lab_give_up(lab, "the TTL was not told (IP_RECVTTL)");
     if (multicast == 1 && unicast > 1)
         lab_decide(lab, LAB_HOLDS, "multicast arrived with TTL 1, all else with %d", unicast);
-    else
+    else {
         lab_decide(lab, LAB_FAILS, "multicast arrived with TTL %d, all else with %d", multicast, unicast);
+        lab_why(lab, "Multicast begins with 1 whatever the host's default is; all else begins with "
+                     "net.ipv4.ip_default_ttl.");
+    }
 }
 
 /* Sends a datagram to `address`. Returns an errno value. */

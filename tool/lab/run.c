@@ -80,7 +80,8 @@ attempt(const struct job *job, const struct lab_entry *entry, const struct lab_o
     }
     /* Perhaps the machine was only too busy. */
     job->record->verdict = LAB_NOT_TRIED;
-    lab_advise(&lab, LAB_WHEN_QUIET);
+    if (job->record->remedy[0] == '\0')
+        lab_advise(&lab, entry->sysctls == NULL ? LAB_WHEN_QUIET : LAB_WHEN_QUIET LAB_OR_SYSCTL);
     snprintf(job->record->reason, sizeof job->record->reason,
              "the control did not turn out as it must, so nothing was shown (%.80s: %.80s)",
              job->record->control_change, job->record->control_outcome);

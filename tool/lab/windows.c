@@ -156,6 +156,12 @@ lab_rcvbuf_any_time(struct lab_case *lab)
         lab_advise(lab, "nothing here: TCP_INFO has the window in Linux 5.4 and later");
         lab_give_up(lab, "this kernel does not tell the peer's window");
     }
+    if (early < 65536 && late < 65536) {
+        lab_advise(lab, "switch window scaling on (net.ipv4.tcp_window_scaling 1), allow larger buffers "
+                        "(net.core.rmem_max, net.ipv4.tcp_rmem)");
+        lab_give_up(lab, "no window here passes 65535 bytes, whenever SO_RCVBUF is set: %llu and %llu",
+                    (unsigned long long)early, (unsigned long long)late);
+    }
     lab_number(lab, "set before listen", early, "bytes");
     lab_number(lab, "set after accept", late, "bytes");
     lab_number(lab, "set after accept, small before listen", narrowed, "bytes");
