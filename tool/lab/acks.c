@@ -1,10 +1,12 @@
 /* acks.c: delayed acknowledgements: the stall that they make together with Nagle's algorithm, and what ends them. */
 #define _GNU_SOURCE
 #include <netinet/in.h>
+#include <stdlib.h>
 
 #include <linux/tcp.h>
 
 #include "lab/kit.h"
+#include "lab/sysctl.h"
 #include "lab/topics.h"
 
 #define EXCHANGES 4
@@ -102,20 +104,21 @@ lab_nodelay_delayed_acks(struct lab_case *lab)
         lab_decide(lab, LAB_HOLDS, "the acknowledgement took %llu us", (unsigned long long)(took_ns / NS_PER_US));
 }
 
-#define QUICK_EXCHANGES 24 /* more than are acknowledged at once when there are no answers */
+#define EXCHANGES_MORE 20 /* beyond those that make a connection interactive */
 
-/* Exchanges one byte for 100 until an acknowledgement is delayed; TCP_QUICKACK is set once, or (`again`) anew after
- * each read: then it sends the acknowledgement that waits. Before the data come it would only leave the interactive
- * mode, and that is not enough for ever (the kernel sends 16 at once, and then delays). Returns which exchange that
- * was, 0 when none was; stores how long the last acknowledgement took. */
+/* Exchanges one byte for 100, `most` times, until an acknowledgement is delayed; TCP_QUICKACK is set once, or (`again`)
+ * anew after each read: then it sends the acknowledgement that waits, while before the data come it would only leave
+ * the interactive mode. Returns which exchange that was, 0 when none was; stores how long the last acknowledgement
+ * took. */
 static int
-first_delayed(struct lab_case *lab, bool again, uint64_t delayed_ns, uint64_t *took_ns)
+first_delayed(struct lab_case *lab, bool again, int most, uint64_t *took_ns)
 {
     int ends[2];
+    uint64_t delayed_ns = lab_delayed_ns(lab);
 
     lab_connect(lab, &(struct lab_link){.mss = LAB_MSS}, ends);
     /* show quickack-once */
-    for (int exchange = 1; exchange <= QUICK_EXCHANGES; exchange++) {
+    for (int exchange = 1; exchange <= most; exchange++) {
         if (exchange == 1)
             lab_set(lab, ends[1], IPPROTO_TCP, TCP_QUICKACK, 1);
         uint64_t since_ns = clock_now_ns();
@@ -137,27 +140,31 @@ first_delayed(struct lab_case *lab, bool again, uint64_t delayed_ns, uint64_t *t
 void
 lab_quickack_once(struct lab_case *lab)
 {
-    uint64_t took_ns, control_ns, delayed_ns = lab_delayed_ns(lab);
+    uint64_t took_ns, control_ns, answers = 1;
+    char text[16];
 
+    if (lab_sysctl_read("net.ipv4.tcp_pingpong_thresh", text, sizeof text) != NULL)
+        answers = strtoull(text, NULL, 10);
+    int most = (int)(answers < 256 ? answers : 256) + EXCHANGES_MORE; /* it has 8 bits */
     lab_step(lab,
              "set TCP_QUICKACK once at the receiver; exchange data and answers, %d times at most, until an "
              "acknowledgement is delayed",
-             QUICK_EXCHANGES);
-    int late = first_delayed(lab, lab->twist, delayed_ns, &took_ns);
-    int control = first_delayed(lab, true, delayed_ns, &control_ns);
+             most);
+    int late = first_delayed(lab, lab->twist, most, &took_ns);
+    int control = first_delayed(lab, true, most, &control_ns);
     lab_number(lab, "first delayed acknowledgement, of exchange", late == 0 ? MISSING : (uint64_t)late, "");
     lab_number(lab, "it took", late == 0 ? MISSING : took_ns / NS_PER_US, "us");
-    lab_control(lab, control == 0, "set again after each read", "%d exchanges, %s", QUICK_EXCHANGES,
+    lab_control(lab, control == 0, "set again after each read", "%d exchanges, %s", most,
                 control == 0 ? "no acknowledgement was delayed" : "and one acknowledgement was delayed");
     if (late == 0)
-        lab_decide(lab, LAB_HOLDS, "in %d exchanges no acknowledgement was delayed", QUICK_EXCHANGES);
+        lab_decide(lab, LAB_HOLDS, "in %d exchanges no acknowledgement was delayed", most);
     else {
         lab_decide(lab, LAB_FAILS, "set once, the acknowledgement of exchange %d was delayed by %llu ms", late,
                    (unsigned long long)(took_ns / NS_PER_MS));
         lab_why(
             lab,
             "TCP_QUICKACK is no state that lasts (tcp(7)): answers, as many as net.ipv4.tcp_pingpong_thresh says, put "
-            "the socket back into the mode that delays, and without answers it is over after 16 acknowledgements. Set "
-            "after a read it sends the acknowledgement that waits; so it must be set again after each.");
+            "the socket back into the mode that delays. Set after a read it sends the acknowledgement that waits; so it "
+            "must be set again after each.");
     }
 }

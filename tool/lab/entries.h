@@ -31,7 +31,7 @@ LAB_ENTRY(nodelay_files, "nodelay-speeds-files", LAB_NAGLE,
     "For a large file TCP_NODELAY brings speed.",
     "often told; RFC 896", "blocks of two small writes, each answered before the next", .repeats = 5,
     .flags = LAB_WAITS,
-    .sysctls = "net.ipv4.tcp_autocorking net.ipv4.tcp_wmem")
+    .sysctls = "net.ipv4.tcp_autocorking net.ipv4.tcp_wmem net.ipv4.tcp_pingpong_thresh")
 LAB_ENTRY(nodelay_one_segment, "nodelay-write-is-segment", LAB_NAGLE,
     "With TCP_NODELAY every write is a segment.",
     "often told; tcp(7)", "no more writes than the initial window of 10 segments", .needs = LAB_FILTER, .repeats = 5,

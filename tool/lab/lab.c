@@ -77,7 +77,7 @@ refuse_name(const char *name)
 
     if (name[0] == '-' && name[1] != '\0') /* options have two dashes here */
         return err_set(STATUS_USAGE, "there is no option '%.60s' here; see `tinygram help`", name);
-    unsigned fewest = UINT32_MAX, found = 0, most = (unsigned)strlen(name) / 3;
+    unsigned fewest = UINT32_MAX, found = 0, most = (unsigned)strlen(name) / 3 + (strlen(name) > 8 ? 1 : 0);
 
     for (size_t i = 0; i < LAB_TOPICS + lab_entry_count; i++) {
         const char *other = i < LAB_TOPICS ? lab_topic_name((enum lab_topic)i) : lab_entries[i - LAB_TOPICS].name;
