@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from harness import declaration as declarations
-from harness import evidence, gate, ledger, stats
+from harness import evidence, gate, ledger, proof_report, stats
 from harness.builds import Forge, Toolchain
 from harness.declaration import Declaration
 from harness.evidence import KINDS, Kind
@@ -243,7 +243,7 @@ def write_report(plan: Plan, book: ledger.Ledger) -> None:
     """Writes the report in one step. Raises ProofError."""
     fresh = plan.report.with_name(f".{plan.report.name}.{os.getpid()}")
     try:
-        fresh.write_text(evidence.report(book, plan.path.name), encoding="utf-8")
+        fresh.write_text(proof_report.report(book, plan.path.name), encoding="utf-8")
         fresh.replace(plan.report)
     except OSError as error:
         raise ProofError(f"{plan.report} cannot be written: {error.strerror}. The ledger has all jobs; make the report "

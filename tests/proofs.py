@@ -51,3 +51,8 @@ def says(one: Entry, verdict: Verdict, ratio: float | None = 1.031) -> Entry:
 def unfit(one: Entry) -> Entry:
     """The entry of a job on a machine that could not judge."""
     return replace(one, status=4, unfit=("the canary ping_pong fired.",), sentence="This machine cannot judge.")
+
+
+def repeated(kind: str, count: int, first: int = 1) -> list[Entry]:
+    """So many good jobs of a kind."""
+    return [made(kind, seed) for seed in range(first, first + count)]
