@@ -10,7 +10,7 @@ from typing import Final
 from harness.effect import EFFECT, Effect, compare, typical
 from harness.grouping import buffer_context, by_buffer, by_nodelay, by_size
 from harness.panels import GOODPUT, Measure, Point, Points
-from harness.phrases import joined, number_text, percent_text, rate_text, time_text, times_text
+from harness.phrases import joined, number_text, percent_text, range_text, rate_text, time_text, times_text
 from harness.sentences import (LATENCY, NEAR_BEST, Answer, delayed_ack_sentence, modes_sentence, nodelay_sentence,
                                segments_sentence)
 
@@ -96,7 +96,7 @@ def _auto_sentence(rises: Sequence[_Rise]) -> str:
     if not ratios:
         return ""
     (low, at_low), (high, _) = min(ratios), max(ratios)
-    extent = " to ".join(dict.fromkeys((number_text(low), number_text(high))))
+    extent = range_text((low, high), number_text)
     if low >= 1 / EFFECT:
         return f"Left to the kernel (auto), goodput is as high as with the best size tried ({extent} times)."
     return (f"Left to the kernel (auto), goodput is {extent} times what the best size tried gives, lowest with writes "

@@ -8,7 +8,7 @@ from typing import Final
 from harness.effect import Effect, compare, typical
 from harness.grouping import by_nodelay, by_size, cell_name, level_text, split
 from harness.panels import GOODPUT, Point, Points, factor_head, factor_text
-from harness.phrases import joined, number_text, rate_text, times_text
+from harness.phrases import joined, number_text, range_text, rate_text, times_text
 from harness.sentences import Answer, modes_sentence, nodelay_sentence, segments_sentence
 
 APART: Final = 1.25
@@ -79,7 +79,7 @@ def _levels_sentence(factor: str, groups: dict[str, list[Point]], others: Sequen
     told = "; ".join(_against(level_words(factor, level), effect) for level, effect in effects.items())
     rates = [middle for cell in split(groups[base], lambda point: cell_name(point, others)).values()
              for middle in [typical(cell, GOODPUT)] if middle is not None]
-    extent = " to ".join(dict.fromkeys(map(rate_text, (min(rates), max(rates)))))
+    extent = range_text(rates, rate_text)
     return (f"{name[0].upper()}{name[1:]}: most often the fastest is {level_words(factor, base)} ({extent}). "
             f"Against it, {told}.")
 

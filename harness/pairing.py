@@ -19,7 +19,7 @@ from harness import remedy, schema
 from harness.counters import COUNTERS, LOST
 from harness.effect import middle, values
 from harness.panels import Measure, Point, Points, factor_text
-from harness.phrases import percent_text, time_text
+from harness.phrases import count_text, percent_text, time_text
 from harness.schema import MECHANISMS, Field
 from harness.stats import modes
 from harness.store import Run, Trial
@@ -353,10 +353,6 @@ def _stalls(document: Mapping[str, Any]) -> float | None:
         result["stalls"]["count"] / result["messages"])
 
 
-def _number_text(value: float) -> str:
-    return f"{value:.3g}"
-
-
 @dataclass(frozen=True, slots=True)
 class _Sign:
     """What may explain a timing. more and less: the two ways; least: the smallest change that is worth a word."""
@@ -371,7 +367,7 @@ class _Sign:
 
 _SIGNS: Final = (
     _Sign("more exchanges stall", "fewer exchanges stall", _stalls, percent_text, "of them", 0.01),
-    _Sign("more segments", "fewer segments", remedy.SEGMENTS.compute, _number_text, "{}"),
+    _Sign("more segments", "fewer segments", remedy.SEGMENTS.compute, count_text, "{}"),
     _Sign("more time blocked in write()", "less time blocked in write()", _share_blocked, percent_text, "of the time",
           0.05),
     _Sign("more CPU time", "less CPU time", remedy.CPU.compute, time_text, "{}"))

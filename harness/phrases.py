@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
 def scaled_text(value: float, unit: str) -> str:
@@ -41,6 +41,18 @@ def bytes_text(value: float) -> str:
 def percent_text(share: float) -> str:
     """A share of 1 as a percentage."""
     return f"{100 * share:.0f} %"
+
+
+def count_text(value: float) -> str:
+    """A mean number of things: 2, 0.333, 1.04."""
+    return f"{value:.3g}"
+
+
+def range_text(found: Sequence[float], text: Callable[[float], str]) -> str:
+    """The least and the most: 1.2 to 4; one of them where both read alike."""
+    if not found:
+        return "an unknown value"
+    return " to ".join(dict.fromkeys(text(value) for value in (min(found), max(found))))
 
 
 def joined(words: Sequence[str]) -> str:

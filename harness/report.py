@@ -1,8 +1,8 @@
 """The report: report.html, which needs nothing else, and report.md with its pictures beside it.
 
-Everything that a report concludes comes from harness/answer.py and harness/advice.py; this module gathers it with the
-charts, the tables, the machine and the commands that repeat it, and hands it to the templates. What is always true (the
-words, the method and its limits) stands in the templates.
+Everything that a report concludes comes from harness/advice.py, which knows every answer; this module gathers it with
+the charts, the tables, the machine and the commands that repeat it, and hands it to the templates. What is always
+true (the words, the method and its limits) stands in the templates.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from harness.chart import Chart
 from harness.effect import CHANCE, EFFECT, values
 from harness.grouping import cell_name, level_text, split
 from harness.panels import GOODPUT, SEGMENT, Measure, Point, Points, factor_head, size_text
-from harness.phrases import bytes_text, percent_text, rate_text, time_text
+from harness.phrases import bytes_text, count_text, percent_text, rate_text, time_text
 from harness.schema import HarnessError
 from harness.sentences import LATE, LATENCY, Answer
+from harness.stalls import stall_share
 from harness.stats import MODE_GAP, modes
 from harness.store import Run
 
@@ -156,7 +157,7 @@ def _table_of_messages(points: Points, factors: Sequence[str]) -> Table:
     rows = []
     for group in split(sorted(points, key=lambda point: point.row.cell),
                        lambda point: cell_name(point, factors)).values():
-        shares = [share for share in map(advice.stall_share, group) if share is not None]
+        shares = [share for share in map(stall_share, group) if share is not None]
         kept = [point.row.kept_schedule for point in group if point.row.kept_schedule is not None]
         rows.append((
             *(level_text(group[0], factor) for factor in factors), str(len(group)),
@@ -166,8 +167,8 @@ def _table_of_messages(points: Points, factors: Sequence[str]) -> Table:
               else (_median_text(group, FIRST, time_text),)),
             percent_text(median(shares)) if shares else "",
             _median_text(group, load.HOLD[0], time_text), _median_text(group, load.HOLD[1], time_text),
-            _median_text(group, remedy.SEGMENTS, lambda count: f"{count:.3g}"),
-            _median_text(group, remedy.CALLS, lambda count: f"{count:.3g}"),
+            _median_text(group, remedy.SEGMENTS, count_text),
+            _median_text(group, remedy.CALLS, count_text),
             _median_text(group, remedy.CPU, time_text)))
     return Table(heads, tuple(rows))
 
