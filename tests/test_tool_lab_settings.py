@@ -157,6 +157,19 @@ def test_errno_values_have_names() -> None:
     assert entry["control"]["outcome"] == "ESOCKTNOSUPPORT"
 
 
+@pytest.mark.parametrize("inherited", ["--ignore-signal=CHLD,ALRM,USR1,PIPE", "--block-signal=CHLD,ALRM,USR1,PIPE"])
+def test_signals_of_whoever_started_it(inherited: str) -> None:
+    """What a program inherits as ignored or blocked neither stops the lab nor changes a verdict."""
+    env, names = find("env"), ["sigchld-each", "alarm-cancel", "sa-restart", "sigpipe", "waitall-fills", "signal-once"]
+    if env is None or subprocess.run([env, inherited, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("env cannot hand on a disposition of signals here")
+    ended = subprocess.run([env, inherited, PROGRAM, "lab", "--json", "--attempts", "1", *names], capture_output=True,
+                           text=True, timeout=60, check=True)
+    assert verdicts({entry["name"]: entry for entry in json.loads(ended.stdout)["entries"]}) == {
+        "sigchld-each": "does not hold", "alarm-cancel": "holds", "sa-restart": "holds only if",
+        "sigpipe": "holds only if", "waitall-fills": "holds only if", "signal-once": "does not hold"}
+
+
 @pytest.mark.parametrize(("arguments", "word"), [
     (("-h",), "no option '-h' here"), (("--list", "--json"), "--list has no JSON"),
     (("nosuch",), "`tinygram lab --list` names them all")])

@@ -37,8 +37,12 @@ lab_close_delivers(struct lab_case *lab)
         if (arrived == taken && code == 0)
             lab_decide(lab, LAB_HOLDS, "all %zu bytes arrived, %d of which close() had found in the send buffer", taken,
                        waiting);
-        else
+        else {
             lab_decide(lab, LAB_FAILS, "%zu of %zu bytes arrived, then %s", arrived, taken, lab_errno(code));
+            lab_why(lab, "After close() the kernel sends on alone, and gives up where the peer does not answer "
+                         "(net.ipv4.tcp_orphan_retries) or more such connections are left than it keeps "
+                         "(net.ipv4.tcp_max_orphans). With SO_LINGER 0 it does not even begin.");
+        }
     }
 }
 

@@ -43,10 +43,14 @@ attempt(const struct job *job, const struct lab_entry *entry, const struct lab_o
     struct lab_case lab = {
         .entry = entry, .twist = options->twist, .thorough = options->thorough, .record = job->record};
     unsigned needs = entry->needs | (options->twist ? entry->twist_needs : 0);
-    static const int ordinary[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE};
+    static const int ordinary[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE, SIGALRM, SIGCHLD};
+    sigset_t none;
 
+    /* Whatever whoever started the program has ignored or blocked. */
     for (size_t i = 0; i < sizeof ordinary / sizeof ordinary[0]; i++)
         signal(ordinary[i], SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     job->record->began_ns = clock_now_ns();
     job->record->mss = MISSING;
     lab_sysctl_note(&lab);
@@ -284,6 +288,7 @@ lab_run(const struct lab_entry *const *chosen, size_t count, const struct lab_op
 {
     size_t total = 0, next = 0;
 
+    signal(SIGCHLD, SIG_DFL); /* ignored, as a program may inherit it, no attempt could be waited for */
     for (size_t i = 0; i < count; i++) {
         outcomes[i] = (struct lab_outcome){.entry = chosen[i], .planned = attempts_at(chosen[i], options)};
         total += outcomes[i].planned;
