@@ -80,6 +80,7 @@ def test_the_urgent_pointer_of_rfc_1122() -> None:
     (("ipv4/tcp_moderate_rcvbuf", "0"), "rcvbuf-stops-autotuning", "is off on this machine", "tcp_moderate_rcvbuf 1"),
     (("core/somaxconn", "3"), "listen-admits", "a backlog of 100: 4 of 12", "net.core.somaxconn 128"),
     (("ipv4/tcp_max_tw_buckets", "0"), "reuseaddr-new-enough", "did not stay in TIME_WAIT", "tcp_max_tw_buckets"),
+    (("core/somaxconn", "50"), "process-for-each", "100 connections at once", "net.core.somaxconn to 100"),
     (("ipv4/tcp_notsent_lowat", "1"), "bigger-is-better", "the control did not turn out", "one of the settings")])
 def test_what_cannot_be_seen_says_which_setting(setting: tuple[str, str], name: str, reason: str, remedy: str) -> None:
     (entry,) = tried_with(sysctl(*setting), name, attempts=1).values()

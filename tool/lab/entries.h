@@ -26,7 +26,7 @@ LAB_ENTRY(ten_letters, "ten-letters", LAB_NAGLE,
 LAB_ENTRY(nodelay_segments, "nodelay-costs-no-segments", LAB_NAGLE,
     "For large files TCP_NODELAY should be on: it costs no more segments.",
     "often told; RFC 896", "every write is a full segment", .needs = LAB_FILTER, .repeats = 5,
-    .sysctls = "net.ipv4.tcp_autocorking")
+    .sysctls = "net.ipv4.tcp_autocorking net.ipv4.tcp_rmem net.ipv4.tcp_wmem")
 LAB_ENTRY(nodelay_files, "nodelay-speeds-files", LAB_NAGLE,
     "For a large file TCP_NODELAY brings speed.",
     "often told; RFC 896", "blocks of two small writes, each answered before the next", .repeats = 5,
@@ -311,7 +311,8 @@ LAB_ENTRY(minimum_rto, "minimum-rto", LAB_NUMBERS,
     .sysctls = "net.ipv4.tcp_rto_min_us net.ipv4.tcp_early_retrans")
 LAB_ENTRY(initial_window, "initial-window", LAB_NUMBERS,
     "A fresh connection sends ten segments before the first acknowledgement.",
-    "RFC 6928", "the peer's receive buffer is small", .needs = LAB_FILTER, .repeats = 5)
+    "RFC 6928", "the peer's receive buffer is small", .needs = LAB_FILTER, .repeats = 5,
+    .sysctls = "net.ipv4.tcp_rmem net.ipv4.tcp_wmem")
 LAB_ENTRY(time_wait_length, "time-wait-fin-timeout", LAB_NUMBERS,
     "TIME_WAIT lasts tcp_fin_timeout, or 2 MSL: four minutes.",
     "often told; RFC 9293, 3.4.2 and 3.6; tcp(7), tcp_fin_timeout", "tcp_fin_timeout is 60 s",
