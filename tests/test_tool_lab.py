@@ -85,6 +85,23 @@ def test_the_c_that_is_shown_is_the_c_that_ran(name: str, plain: dict[str, Docum
         assert [line.strip() for line in source[region["line"] - 1:][:len(shown)]] == [line.strip() for line in shown]
 
 
+def test_a_terminal_sees_how_far_it_is() -> None:
+    """On standard error alone, and wiped away; elsewhere nothing is said."""
+    master, slave = os.openpty()
+    try:
+        with subprocess.Popen([PROGRAM, "lab", "port-zero", "small-waits"], stdout=subprocess.PIPE, stderr=slave,
+                              text=True) as process:
+            table = process.communicate(timeout=60)[0]
+        os.set_blocking(master, False)
+        seen = os.read(master, 4096).decode()
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert process.returncode == 0 and "to go" not in table and "small-waits" in table
+    assert "trying: 6 attempts to go" in seen and "trying: 1 attempts" not in seen and seen.endswith("\r\x1b[K")
+    assert run("lab", "port-zero").err == ""
+
+
 def test_the_table_of_the_readme_names_entries(plain: dict[str, Document]) -> None:
     """Its statements are the entries' own, and it says how many there are."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "args.h"
 #include "interrupt.h"
@@ -162,8 +163,10 @@ show(const struct lab_outcome *outcomes, size_t count, const struct telling *tel
 enum status
 lab_main(const struct config *config)
 {
-    struct lab_options options = {
-        .repeats = (unsigned)config->attempts, .thorough = config->thorough, .twist = config->twist};
+    struct lab_options options = {.repeats = (unsigned)config->attempts,
+                                  .thorough = config->thorough,
+                                  .twist = config->twist,
+                                  .progress = isatty(STDERR_FILENO) == 1};
     const struct lab_entry **chosen = calloc(lab_entry_count, sizeof(const struct lab_entry *));
     struct lab_outcome *outcomes = calloc(lab_entry_count, sizeof *outcomes);
     struct telling telling = {.config = config, .options = &options};

@@ -194,18 +194,33 @@ start_more(struct job *jobs, size_t count, struct lab_outcome *outcomes, const s
     return (int)left;
 }
 
+/* One line that is written over, and in the end away. */
+static void
+show_progress(int left, int *told)
+{
+    if (left > 0 && left != *told)
+        fprintf(stderr, "\rtrying: %d attempt%s to go\033[K", left, left == 1 ? "" : "s");
+    else if (left <= 0 && *told != 0)
+        fputs("\r\033[K", stderr);
+    *told = left > 0 ? left : 0;
+}
+
 /* Runs all attempts; ends early when a signal comes. */
 static int
 run_all(struct job *jobs, size_t count, struct lab_outcome *outcomes, const struct lab_options *options)
 {
-    int left = 1;
+    int left = 1, told = 0;
 
     while (left > 0 && !interrupt_seen()) {
         left = start_more(jobs, count, outcomes, options);
+        if (options->progress)
+            show_progress(left, &told);
         if (left > 0)
             poll(NULL, 0, LOOK_MS);
         look(jobs, count, outcomes);
     }
+    if (options->progress)
+        show_progress(0, &told);
     for (size_t i = 0; i < count; i++) /* only after an interruption or an error does any still run */
         if (jobs[i].pid != 0) {
             end_group(&jobs[i]);

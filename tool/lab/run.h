@@ -17,6 +17,7 @@ struct lab_options {
     unsigned repeats; /* attempts at each entry; 0: each entry's own number */
     bool thorough;
     bool twist;
+    bool progress; /* say on standard error, a terminal, how many attempts are to go */
 };
 
 /* What was found out about one entry. */
