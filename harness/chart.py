@@ -355,17 +355,26 @@ def draw_pictures(charts: Iterable[tuple[str, Chart]]) -> None:
             each.result()
 
 
-def tabled(out_dir: Path, chart: tuple[str, str, str, str], table: Table, heading: Mapping[str, str]) -> Chart:
-    """A chart whose table has been written, and whose pictures are still to be drawn.
+def tabled(out_dir: Path, words: tuple[str, str, str, str], table: Table, heading: Mapping[str, str]) -> Chart:
+    """A chart whose table has been written into `out_dir`, and whose pictures are still to be drawn.
 
-    chart: name, title, caption and how it is read. heading: what the first lines of the table say. Raises OSError.
+    words: name, title, caption and how it is read. heading: what the first lines of the table say. Raises ChartError.
     """
-    name, title, text, how_to_read = chart
+    name, title, text, how_to_read = words
     made = Chart(name, title, out_dir / f"{name}.svg", out_dir / f"{name}.png", out_dir / f"{name}.tsv", text,
                  how_to_read)
-    write_table(made.tsv, table, {"schema": FORMAT, **heading, "chart": name,
-                                  "version": _listed(point.trial.document["version"] for point in table.drawn)})
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        write_table(made.tsv, table, {"schema": FORMAT, **heading})
+    except OSError as error:
+        raise ChartError(f"no chart can be written below {out_dir}: {error.strerror}.") from None
     return made
+
+
+def of_trials(experiment: str, chart: str, table: Table) -> dict[str, str]:
+    """What the first lines of a table of trials say."""
+    return {"experiment": experiment, "chart": chart,
+            "version": _listed(point.trial.document["version"] for point in table.drawn)}
 
 
 def kind_of(chart: Chart) -> str:
@@ -391,5 +400,5 @@ def _tables(experiment: Experiment, request: ChartSpec, points: Points, failed: 
         name = request.name + "".join(f"-{factor}={level}" for factor, level in chosen.items()).replace("/", "_")
         title = ", ".join([request.title, *(factor_text(*item) for item in chosen.items())])
         charts.append(tabled(out_dir, (name, title, caption(table.drawn, failed, experiment), kind.how_to_read), table,
-                             {"experiment": experiment.name}))
+                             of_trials(experiment.name, name, table)))
     return charts

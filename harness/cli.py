@@ -32,8 +32,10 @@ from typing import Final, NoReturn
 
 from harness import experiment as experiments
 from harness import chart, cliff, duel, gate_command, machine, outputs, pair, plan, proof, store, summary, trend
+from harness.arguments import positive, whole
 from harness.arms import ArmError
 from harness.experiment import Experiment, ExperimentError
+from harness.phrases import path_text
 from harness.plan import Plan, PlannedTrial
 from harness.schema import HarnessError
 from harness.store import Trial, Writer
@@ -96,8 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="where runs are stored")
     common.add_argument("--tool", metavar="PATH", help="the program (default: TINYGRAM, or build/tinygram)")
     common.add_argument("--file", metavar="PATH", help="send this file in place of the experiment's (default: FILE)")
-    common.add_argument("--seed", type=_whole, metavar="N", help="shuffle from this seed")
-    common.add_argument("--blocks", type=_positive, metavar="N", help="run this number of blocks")
+    common.add_argument("--seed", type=whole, metavar="N", help="shuffle from this seed")
+    common.add_argument("--blocks", type=positive, metavar="N", help="run this number of blocks")
 
     run = commands.add_parser("run", parents=[common], help="run an experiment")
     run.add_argument("experiment", type=Path, nargs="?", metavar="EXPERIMENT.toml")
@@ -132,19 +134,6 @@ def _parser() -> argparse.ArgumentParser:
     duel.add_options(compare)
     compare.set_defaults(command=_compare)
     return parser
-
-
-def _whole(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    number = _whole(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} must be at least 1")
-    return number
 
 
 def _choices(options: argparse.Namespace) -> Choices:
@@ -205,7 +194,7 @@ def _execute(experiment: Experiment, choices: Choices) -> tuple[Path, int]:
         _say(f"{experiment.name}: {experiment.question}")
         _say(f"  {len(planned.trials)} trials: {planned.cells} cells in {planned.blocks} blocks, seed {planned.seed}, "
              f"{planned.file or 'memory'}")
-        _say(f"  into {_shown(writer.folder)}")
+        _say(f"  into {path_text(writer.folder)}")
         for note in planned.notes:
             _say(f"  {note}")
         return _trials(writer, planned.trials, tool, [])
@@ -239,13 +228,13 @@ def _trials(writer: Writer, left: Sequence[PlannedTrial], tool: Path, earlier: S
     except KeyboardInterrupt:
         kept = store.read(writer.folder).trials
         _say(f"  interrupted: {len(kept)} of {len(writer.plan.trials)} trials are kept; continue with\n"
-             f"  python3 -m harness run --continue {_shown(writer.folder)}")
+             f"  python3 -m harness run --continue {path_text(writer.folder)}")
         write_summary(writer.folder, writer.plan.experiment, kept)
         return writer.folder, INTERRUPTED
     write_summary(writer.folder, writer.plan.experiment, done)
     failed = sum(trial.failed for trial in done)
     if failed:
-        _say(f"  {failed} of {len(done)} trials failed; {_shown(writer.folder / 'trials.jsonl')} says why.")
+        _say(f"  {failed} of {len(done)} trials failed; {path_text(writer.folder / 'trials.jsonl')} says why.")
     return writer.folder, FAILED if failed else DONE
 
 
@@ -274,7 +263,7 @@ def write_summary(folder: Path, name: str, trials: Sequence[Trial]) -> None:
                           {"experiment": name, "version": ", ".join(versions) or "unknown"})
     except OSError as error:
         raise store.StoreError(f"{folder / 'summary.tsv'} cannot be written: {error.strerror}. The trials are kept; "
-                               f"make room and write it with: python3 -m harness chart {_shown(folder)}") from None
+                               f"make room and write it with: python3 -m harness chart {path_text(folder)}") from None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -360,20 +349,15 @@ def _report_on(runs: Sequence[Path], folder: Path, *maps: Path) -> None:
 
     began = time.monotonic()
     page = report.report(runs, folder, maps)
-    _say(f"report: {_shown(page)} ({time.monotonic() - began:.1f} s)")
+    _say(f"report: {path_text(page)} ({time.monotonic() - began:.1f} s)")
 
 
 def _point_latest(results: Path, folder: Path) -> None:
     """Makes results/latest point at the newest report, in one step."""
     link = results / "latest"
     if link.exists() and not link.is_symlink():
-        _say(f"{_shown(link)} is not a link and stays as it is; the report is in {_shown(folder)}.")
+        _say(f"{path_text(link)} is not a link and stays as it is; the report is in {path_text(folder)}.")
         return
     fresh = results / f".latest-{os.getpid()}"
     fresh.symlink_to(os.path.relpath(folder, results))
     fresh.replace(link)
-
-
-def _shown(path: Path) -> str:
-    shown = os.path.relpath(path)
-    return str(path) if shown.startswith("..") else shown

@@ -12,8 +12,9 @@ from textwrap import wrap
 from typing import Any, Final
 
 from harness import cliff_schema
-from harness.chart import CAPTION_WIDTH, FORMAT, PLOTS, Chart, ChartError, plot, write_table
+from harness.chart import CAPTION_WIDTH, Chart, ChartError, draw_pictures, tabled
 from harness.panels import Cell, Table, size_text
+from harness.phrases import joined
 
 AXES: Final = {"sndbuf": "SO_SNDBUF that was asked for", "rcvbuf": "SO_RCVBUF that was asked for",
                "write-size": "bytes in each write()", "rate": "messages a second"}
@@ -92,10 +93,6 @@ def _speed(document: Mapping[str, Any], speed: float) -> str:
     return f"{number:.{max(0, 2 - math.floor(math.log10(number)))}f} {prefix}{unit}"
 
 
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
 def _remedies(cliff: Mapping[str, Any]) -> str:
     tried = [each for each in cliff["remedies"] if each["not_tried"] is None and each["after"] is not None]
     removed = [REMEDIES[each["name"]] for each in tried if each["removes"]]
@@ -104,9 +101,9 @@ def _remedies(cliff: Mapping[str, Any]) -> str:
     if not cliff["explained"]:
         return "The search ended before any remedy was tried."
     return " ".join(filter(None, (
-        f"Removed by {_listed(removed)}." if removed else "Removed by none of the remedies that were tried.",
-        f"{_listed(helped)} helped a part of the way." if helped else "",
-        f"No remedy: {_listed(kept)}." if kept else "")))
+        f"Removed by {joined(removed)}." if removed else "Removed by none of the remedies that were tried.",
+        f"{joined(helped)} helped a part of the way." if helped else "",
+        f"No remedy: {joined(kept)}." if kept else "")))
 
 
 def sentences(document: Mapping[str, Any]) -> list[str]:
@@ -197,14 +194,8 @@ def draw(path: Path, out_dir: Path) -> Chart:
     document = read(path)
     name = f"cliff_map-{document['search']['factor']}"
     what = "latency" if is_latency(document) else "goodput"
-    made = Chart(name, f"Where does {what} jump as {NAMES[document['search']['factor']]} changes?",
-                 out_dir / f"{name}.svg", out_dir / f"{name}.png", out_dir / f"{name}.tsv", caption(document),
-                 HOW_TO_READ)
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        write_table(made.tsv, table(document), {"schema": FORMAT, "chart": name, "version": document["version"]})
-    except OSError as error:
-        raise ChartError(f"no chart can be written below {out_dir}: {error.strerror}.") from None
-    for out in (made.svg, made.png):
-        plot(PLOTS / "cliff_map.gp", made.tsv, out, made.title, made.caption)
+    title = f"Where does {what} jump as {NAMES[document['search']['factor']]} changes?"
+    made = tabled(out_dir, (name, title, caption(document), HOW_TO_READ), table(document),
+                  {"chart": name, "version": document["version"]})
+    draw_pictures([("cliff_map", made)])
     return made

@@ -23,7 +23,7 @@ from harness.differences import INSTEAD
 from harness.pairing import SIDES, Cell, Timed
 from harness.panels import Cell as Text
 from harness.panels import Table
-from harness.phrases import scaled_text
+from harness.phrases import path_text, scaled_text
 from harness.report import Picture, machine_value
 from harness.side_by_side import Pair, marker, side_by_side
 
@@ -118,7 +118,7 @@ def _tables(found: Comparison) -> dict[str, Table]:
 def run_table(found: Comparison) -> report.Table:
     """What the two runs are, as words."""
     runs = (found.base, found.new)
-    rows = [("run", *(report.shown(run.folder) for run in runs)),
+    rows = [("run", *(path_text(run.folder) for run in runs)),
             ("experiment", *(run.experiment.name for run in runs)),
             ("trials", *(f"{len(run.trials)} of {len(run.plan.trials)} planned" for run in runs))]
     rows += [(words, *(machine_value(key, run.machine.get(key)) for run in runs))
@@ -217,5 +217,5 @@ def run(base: Path, new: Path, results: Path) -> int:
     page = write(found, folder)
     for line in lines(found):
         print(line)
-    print(f"compare: {report.shown(page)}", flush=True)
+    print(f"compare: {path_text(page)}", flush=True)
     return found.status

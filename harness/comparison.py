@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness import machine, pairing, report, schema, store
+from harness import machine, pairing, schema, store
 from harness.differences import Difference, another_machine, differences, not_judged
 from harness.pairing import SIDES, Cell, Exact, Pairing
+from harness.phrases import path_text
 from harness.schema import HarnessError
 from harness.store import Run
 
@@ -106,7 +107,7 @@ def read(folder: Path, side: str) -> tuple[Run, list[str]]:
 def _lacks(run: Run, side: str, none: int) -> Iterator[str]:
     """What a run lacks of what was planned, a sentence each."""
     left, planned = len(run.left), len(run.plan.trials)
-    again = f"Continue it with: `python3 -m harness run --continue {report.shown(run.folder)}`"
+    again = f"Continue it with: `python3 -m harness run --continue {path_text(run.folder)}`"
     cut = ", and the last line of trials.jsonl was cut off" if run.word else ""
     if not run.trials:
         yield f"{side} has no trial: there is no whole line in trials.jsonl{cut}. {again}"

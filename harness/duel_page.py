@@ -113,7 +113,8 @@ def _drawn(answer: Answer, out_dir: Path, slices: Sequence[tuple[list[float], li
                _percentiles(slices, unit))]
     try:
         out_dir.mkdir(exist_ok=True)
-        made = [(script, chart.tabled(out_dir, (name, title, caption, how), table, {"experiment": "arms"}))
+        made = [(script, chart.tabled(out_dir, (name, title, caption, how), table,
+                                      chart.of_trials("arms", name, table)))
                 for script, name, title, how, table in sheets if table is not None]
     except OSError as error:
         raise ChartError(f"no chart can be written below {out_dir}: {error.strerror}.") from None

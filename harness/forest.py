@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import Final
 
 from harness import wording
-from harness.chart import CAPTION_WIDTH, FORMAT, PLOTS, Chart, ChartError, plot, write_table
+from harness.chart import CAPTION_WIDTH, Chart, ChartError, draw_pictures, tabled
 from harness.panels import Cell, Table
 from harness.verdict import Job, Judged
 
@@ -51,16 +50,9 @@ def draw(job: Job, out_dir: Path) -> Chart | None:
     if len(job.judged) > ROWS_MAX:
         raise ChartError(f"a forest plot of {len(job.judged)} measurements cannot be read (at most {ROWS_MAX}).")
     title = f"Is {wording.ref_of(job.new)} slower than {wording.ref_of(job.base)}?"
-    made = Chart("forest", title, out_dir / "forest.svg", out_dir / "forest.png",
-                 out_dir / "forest.tsv", caption(job), HOW_TO_READ)
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        write_table(made.tsv, table(job.judged), {"schema": FORMAT, "job": wording.visible(job.id), "chart": "forest"})
-    except OSError as error:
-        raise ChartError(f"no chart can be written below {out_dir}: {error.strerror}.") from None
-    with tempfile.TemporaryDirectory(prefix="tinygram-") as cache:
-        for out in (made.svg, made.png):
-            plot(PLOTS / "forest.gp", made.tsv, out, made.title, made.caption, Path(cache))
+    made = tabled(out_dir, ("forest", title, caption(job), HOW_TO_READ), table(job.judged),
+                  {"job": wording.visible(job.id), "chart": "forest"})
+    draw_pictures([("forest", made)])
     return made
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness import counters, declaration, forest, gate, outputs, stats, terminal
+from harness.arguments import whole
 from harness.arms import Arm, ArmError
 from harness.builds import BuildsError, Forge, Toolchain
 from harness.counters import CountersError
@@ -48,7 +49,7 @@ def add_command(commands: Any) -> None:
                         help="what exact counters must be (default: results/baseline/counters.json)")
     parser.add_argument("--accept-counters", action="store_true",
                         help="write the expectations as the new build counts, and measure nothing")
-    parser.add_argument("--seed", type=_whole, metavar="N", help="shuffle from this seed (default: a random one)")
+    parser.add_argument("--seed", type=whole, metavar="N", help="shuffle from this seed (default: a random one)")
     parser.add_argument("--looks", type=_looks, default=stats.LOOKS, metavar="K,K,K",
                         help="invocations at each look (default: 12,24,48)")
     parser.add_argument("--out", type=Path, default=JOBS, metavar="DIR", help="where the job's folder goes")
@@ -57,7 +58,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--one-cpu", action="store_true", help="measure where this process may use one CPU only")
     parser.add_argument("--cc", metavar="CC", help="compiler of both builds (default: the Makefile's)")
     parser.add_argument("--cflags", metavar="FLAGS", help="flags of both builds (default: the Makefile's)")
-    parser.add_argument("--inject-spin", type=_whole, metavar="PERMILLE", help=argparse.SUPPRESS)
+    parser.add_argument("--inject-spin", type=whole, metavar="PERMILLE", help=argparse.SUPPRESS)
     parser.set_defaults(command=run)
 
 
@@ -148,14 +149,8 @@ def _one_of_each(sides: Sides) -> None:
                             "out.")
 
 
-def _whole(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)
-
-
 def _looks(text: str) -> Looks:
-    numbers = tuple(_whole(word) for word in text.split(","))
+    numbers = tuple(whole(word) for word in text.split(","))
     try:
         return Looks(numbers, stats.LOOKS.alpha[:len(numbers)], stats.LOOKS.confidence)
     except stats.StatsError as error:

@@ -197,7 +197,8 @@ def draw(pairing: Pairing, experiment: Experiment, failed: int, out_dir: Path) -
         out_dir.mkdir(parents=True, exist_ok=True)
         for sheet in sheets(pairing):
             words = (sheet.name, sheet.title, chart.caption(sheet.table.drawn, failed, experiment), sheet.how_to_read)
-            made.append((sheet.script, chart.tabled(out_dir, words, sheet.table, {"experiment": experiment.name})))
+            heading = chart.of_trials(experiment.name, sheet.name, sheet.table)
+            made.append((sheet.script, chart.tabled(out_dir, words, sheet.table, heading)))
     except OSError as error:
         raise ChartError(f"no chart can be written below {out_dir}: {error.strerror}.") from None
     chart.draw_pictures(made)

@@ -1,8 +1,10 @@
-"""Numbers and lists as the words of a sentence: pure functions, each value in SI units."""
+"""Numbers, lists and paths as the words of a sentence; each value in SI units."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 
 def scaled_text(value: float, unit: str) -> str:
@@ -58,3 +60,9 @@ def range_text(found: Sequence[float], text: Callable[[float], str]) -> str:
 def joined(words: Sequence[str]) -> str:
     """a, b and c."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def path_text(path: Path) -> str:
+    """The path as a person would type it from here."""
+    seen = os.path.relpath(path)
+    return str(path) if seen.startswith("..") else seen

@@ -29,7 +29,7 @@ from harness.chart import Chart
 from harness.effect import CHANCE, EFFECT, values
 from harness.grouping import cell_name, level_text, split
 from harness.panels import GOODPUT, SEGMENT, Measure, Point, Points, factor_head, size_text
-from harness.phrases import bytes_text, count_text, percent_text, rate_text, time_text
+from harness.phrases import bytes_text, count_text, path_text, percent_text, rate_text, time_text
 from harness.schema import HarnessError
 from harness.sentences import LATE, LATENCY, Answer
 from harness.stalls import stall_share
@@ -198,7 +198,7 @@ def notes(run: Run, points: Points, factors: Sequence[str], first: bool = True) 
     found += list(run.plan.notes)
     if run.left:
         found.append(f"{len(run.left)} of {len(run.plan.trials)} planned trials were not run. Continue with: "
-                     f"`python3 -m harness run --continue {shown(run.folder)}`")
+                     f"`python3 -m harness run --continue {path_text(run.folder)}`")
     load, cpus = run.machine.get("load_1m"), run.machine.get("cpus_online")
     if isinstance(load, int | float) and isinstance(cpus, int) and first and load > 0.5 * cpus:
         found.append(f"The machine was busy when the run began (load {load:.1f} on {cpus} CPUs): other work slows "
@@ -333,11 +333,6 @@ def section(run: Run, out_dir: Path, anchor: str, first: bool = True) -> Section
         table=table(points, factors), folder=quote(os.path.relpath(run.folder, out_dir)),
         count=_count(run, points, factors), notes=notes(run, points, factors, first), failures=_failures(run),
         commands=commands(run), machine=machine(run.machine), workload=run.experiment.workload_name)
-
-
-def shown(path: Path) -> str:
-    shown = os.path.relpath(path)
-    return str(path) if shown.startswith("..") else shown
 
 
 def _code(text: str) -> Markup:

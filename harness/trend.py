@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, Final
 
 from harness import history as histories, job as jobs
-from harness.chart import CAPTION_WIDTH, FORMAT, PLOTS, Chart, ChartError, plot, write_table
+from harness.chart import CAPTION_WIDTH, Chart, ChartError, draw_pictures, tabled
 from harness.experiment import ROOT
 from harness.history import Entry, History, HistoryError
 from harness.panels import Cell, Table
@@ -127,16 +126,10 @@ def draw(history: History, out_dir: Path, last: int = COMMITS_SHOWN) -> Chart:
         raise ChartError("none of the jobs that would be drawn has a ratio: see why in their table.txt, and append "
                          "others.")
     anchor = visible(entries[0].anchor)
-    made = Chart("trend", f"Is any commit slower or faster than {anchor}?", out_dir / "trend.svg",
-                 out_dir / "trend.png", out_dir / "trend.tsv", caption(entries, history.entries), HOW_TO_READ)
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        write_table(made.tsv, table(entries), {"schema": FORMAT, "chart": "trend", "anchor": anchor})
-    except OSError as error:
-        raise ChartError(f"no chart can be written below {out_dir}: {error.strerror}.") from None
-    with tempfile.TemporaryDirectory(prefix="tinygram-") as cache:
-        for out in (made.svg, made.png):
-            plot(PLOTS / "trend.gp", made.tsv, out, made.title, made.caption, Path(cache))
+    made = tabled(out_dir, ("trend", f"Is any commit slower or faster than {anchor}?",
+                            caption(entries, history.entries), HOW_TO_READ),
+                  table(entries), {"chart": "trend", "anchor": anchor})
+    draw_pictures([("trend", made)])
     return made
 
 
