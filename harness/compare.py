@@ -21,6 +21,7 @@ from harness.comparison import Comparison, UnwritableError, cells_text, compare,
 from harness.compare_schema import TAG, document
 from harness.differences import INSTEAD
 from harness.pairing import SIDES, Cell, Timed
+from harness.pages import templates, write_pages
 from harness.panels import Cell as Text
 from harness.panels import Table
 from harness.phrases import path_text, scaled_text
@@ -149,9 +150,9 @@ def write(found: Comparison, out_dir: Path) -> Path:
             chart.write_table(out_dir / f"{name}.tsv", table, {"schema": TAG, "table": name})
         pictures = [report.picture(one, out_dir / "charts", out_dir) for one in charts]
         known = _known(found, pictures, pairs, out_dir, made_at)
-        environment = report.templates()
-        report.write_pages(out_dir, {name: environment.get_template(name).render(known)
-                                     for name in ("compare.html", "compare.md", "side-by-side.html")})
+        environment = templates()
+        write_pages(out_dir, {name: environment.get_template(name).render(known)
+                              for name in ("compare.html", "compare.md", "side-by-side.html")})
         store.write_json(out_dir / "compare.json",
                          document(found, charts, made_at.isoformat(timespec="seconds").replace("+00:00", "Z")))
     except OSError as error:

@@ -23,14 +23,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from harness import chart, crowd, lab_charts, load, pair, process, store
 from harness.chart import Chart
+from harness.pages import cell, templates
 from harness.schema import HarnessError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-TEMPLATES: Final = ROOT / "harness" / "templates"
 FORMAT: Final = "tinygram-lab/1"
 LIMIT_S: Final = 300.0
 THOROUGH_LIMIT_S: Final = 1800.0
@@ -251,7 +249,7 @@ def _plain(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return _plain(text).replace("|", "\\|").replace("\n", " ")
+    return cell(_plain(text))
 
 
 def render(document: Mapping[str, Any], made_at: str, servers: Servers | None = None,
@@ -259,9 +257,7 @@ def render(document: Mapping[str, Any], made_at: str, servers: Servers | None = 
     """The page as HTML and as Markdown. made_at: when, for the last line. servers: None leaves that section out.
     charts: pictures by the entry that they belong to; they lie beside the page."""
     measured = [cell for entry in document["entries"] if entry["name"] == crowd.ENTRY for cell in crowd.cells(entry)]
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True, keep_trailing_newline=True,
-                              autoescape=lambda name: name is not None and name.endswith(".html"))
+    environment = templates()
     environment.filters |= {"cell": _cell, "plain": _plain, "line": line, "sysctl": sysctl, "dependence": dependence,
                             "value": value, "duration": duration, "count_text": count}
     known = {"document": document, "topics": topics(document), "tally": tally(document), "machine": machine(document),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import os
-import re
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -20,14 +19,12 @@ from statistics import median
 from typing import Any, Final
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from harness import advice, chart, cliff, load, remedy, store, summary
 from harness.buffers import blocked_share
 from harness.chart import Chart
 from harness.effect import CHANCE, EFFECT, values
 from harness.grouping import cell_name, level_text, split
+from harness.pages import templates, write_pages
 from harness.panels import GOODPUT, SEGMENT, Measure, Point, Points, factor_head, size_text
 from harness.phrases import bytes_text, count_text, path_text, percent_text, rate_text, time_text
 from harness.schema import HarnessError
@@ -36,7 +33,6 @@ from harness.stalls import stall_share
 from harness.stats import MODE_GAP, modes
 from harness.store import Run
 
-TEMPLATES: Final = Path(__file__).resolve().parent / "templates"
 EXPERIMENTS: Final = "harness/experiments"
 FAILURES_SHOWN: Final = 10
 UNEVEN: Final = 2.0
@@ -333,33 +329,6 @@ def section(run: Run, out_dir: Path, anchor: str, first: bool = True) -> Section
         table=table(points, factors), folder=quote(os.path.relpath(run.folder, out_dir)),
         count=_count(run, points, factors), notes=notes(run, points, factors, first), failures=_failures(run),
         commands=commands(run), machine=machine(run.machine), workload=run.experiment.workload_name)
-
-
-def _code(text: str) -> Markup:
-    """Words with `code` in them, for HTML."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(Markup.escape(text))))
-
-
-def _cell(text: str) -> str:
-    """Words for a cell of a Markdown table."""
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def templates() -> Environment:
-    """The templates of pages: `code` shows what stands in `back quotes`, `cell` fits words into a Markdown table."""
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True, keep_trailing_newline=True,
-                              autoescape=lambda name: name is not None and name.endswith(".html"))
-    environment.filters |= {"code": _code, "cell": _cell}
-    return environment
-
-
-def write_pages(out_dir: Path, pages: Mapping[str, str]) -> None:
-    """Write pages by their names; each appears whole or not at all. Raises OSError."""
-    for name, content in pages.items():
-        part = out_dir / f"{name}.part"
-        part.write_text(content, encoding="utf-8")
-        part.replace(out_dir / name)
 
 
 def cliff_map(found: Path, out_dir: Path) -> CliffMap:

@@ -448,7 +448,7 @@ def test_results_that_cannot_be_written_are_status_3(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_is_status_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "compare.html")
-    monkeypatch.setattr(compare.report, "write_pages", full)
+    monkeypatch.setattr(compare, "write_pages", full)
     runs = two_runs.both(tmp_path, two_runs.exchanges(blocks=1))
     with pytest.raises(UnwritableError, match="No space left on device: compare.html"):
         compare.run(*runs, tmp_path / "results")

@@ -19,12 +19,12 @@ TOP_LEVEL_PAPERS = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "pyproject.tom
 
 # Each module of the harness may import only the modules before it.
 HARNESS_ORDER = ("schema cliff_schema experiment plan machine process pair store summary verdict job wording phrases "
-                 "arguments stats arms serving slices apart builds counters mechanism declaration fitness looks gate "
-                 "history terminal junit markdown feeds outputs ledger evidence proof_report proof differences panels "
-                 "grouping effect pattern timeline parts load remedy observer curves chart crowd cliff forest trend "
-                 "sentences buffers levels answer pairing overlay scale stalls exchanges pipeline queues advice report "
-                 "comparison compare_schema side_by_side compare duel_page duel gate_command lab_charts lab cli plugin "
-                 "peers quiet rounds bench_arms bench_claims bench").split()
+                 "pages arguments stats arms serving slices apart builds counters mechanism declaration fitness looks "
+                 "gate history terminal junit markdown feeds outputs ledger evidence proof_report proof differences "
+                 "panels grouping effect pattern timeline parts load remedy observer curves chart crowd cliff forest "
+                 "trend sentences buffers levels answer pairing overlay scale stalls exchanges pipeline queues advice "
+                 "report comparison compare_schema side_by_side compare duel_page duel gate_command lab_charts lab cli "
+                 "plugin peers quiet rounds bench_arms bench_claims bench").split()
 PACKAGE_FILES = {"__init__", "__main__"}
 
 HEADERS = sorted((ROOT / "tool").rglob("*.h"))
