@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "args.h"
 #include "clock.h"
 #include "json.h"
 #include "machine.h"
@@ -348,12 +349,6 @@ add_found(struct paragraph *paragraph, const struct probe_found *found)
     }
 }
 
-static const char *
-family_name(int family)
-{
-    return family == AF_INET6 ? "inet6" : family == AF_UNIX ? "unix" : "inet";
-}
-
 static void
 print_other(int family, const struct probe_option *option, const struct probe_found *found)
 {
@@ -363,7 +358,7 @@ print_other(int family, const struct probe_option *option, const struct probe_fo
         add_value(&fresh, found->value, found->text);
     else
         add(&fresh, " %s", probe_errno(found->read_code));
-    printf("%-20s %-6s %-9s%s\n", option->kernel_name, family_name(family),
+    printf("%-20s %-6s %-9s%s\n", option->kernel_name, args_choice("family", family),
            option->type == SOCK_STREAM ? "stream" : "datagram", fresh.text);
     print_paragraph(option->doc, 4);
     add_found(&paragraph, found);
@@ -489,7 +484,7 @@ write_other(struct json *json, int family, const struct probe_option *option, co
 {
     json_open_object(json, NULL);
     json_text(json, "kernel_name", option->kernel_name);
-    json_text(json, "family", family_name(family));
+    json_text(json, "family", args_choice("family", family));
     json_text(json, "type", option->type == SOCK_STREAM ? "stream" : "datagram");
     if (found->readable)
         write_trial_value(json, "fresh", found->value, found->text);
