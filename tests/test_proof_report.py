@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import jobs
 import proofs
+from running import ROOT
 
-from harness.ledger import Ledger
+from harness import ledger
+from harness.evidence import claims, groups
+from harness.ledger import Entry, Ledger
 from harness.proof_report import report
 from harness.verdict import Verdict
 
@@ -90,3 +94,25 @@ def test_hostile_words_stay_in_their_cell() -> None:
         if line.startswith("|"):
             assert line.replace("\\\\", "").replace("\\|", "").count("|") in (6, 8, 10), line
     assert "\x1b" not in text and "\r" not in text and "<f>" not in text
+
+
+def told(group: Sequence[Entry]) -> str:
+    """What the README says of a group of jobs without a miss."""
+    hits = {claim.what: (claim.hits, claim.tried) for claim in claims(group)}
+    false = [hits[f"A/A, {where}: jobs with a false verdict"] for where in ("idle", "busy neighbour")]
+    found = [hits[f"{percent} % injected: jobs that find it"] for percent in (5, 10)]
+    lost = [hits[f"NODELAY lost, {where}: jobs that find it by the count of stalls"]
+            for where in ("idle", "busy neighbour")]
+    return (f"{'no' if false[0][0] + false[1][0] == 0 else 'a'} false verdict in {false[0][1]} + {false[1][1]} jobs of a "
+            "build against itself (idle, and with a busy neighbour), "
+            f"5 % of slowness found in {found[0][0]} of {found[0][1]} jobs, 10 % in {found[1][0]} of {found[1][1]}, "
+            f"a lost TCP_NODELAY in {lost[0][0] + lost[1][0]} of {lost[0][1] + lost[1][1]}.")
+
+
+def test_the_readme_says_what_the_ledger_holds() -> None:
+    """Its numbers are those of a group of the committed ledger, and the report beside it is made from all of it."""
+    folder = ROOT / "results" / "baseline"
+    book = ledger.read(folder / "prove-gate.jsonl")
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert [group for group in groups(book) if told(group) in readme]
+    assert (folder / "prove-gate.md").read_text(encoding="utf-8") == report(book, "prove-gate.jsonl")
