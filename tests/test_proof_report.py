@@ -103,9 +103,11 @@ def told(group: Sequence[Entry]) -> str:
     found = [hits[f"{percent} % injected: jobs that find it"] for percent in (5, 10)]
     lost = [hits[f"NODELAY lost, {where}: jobs that find it by the count of stalls"]
             for where in ("idle", "busy neighbour")]
-    return (f"{'no' if false[0][0] + false[1][0] == 0 else 'a'} false verdict in {false[0][1]} + {false[1][1]} jobs of a "
-            "build against itself (idle, and with a busy neighbour), "
-            f"5 % of slowness found in {found[0][0]} of {found[0][1]} jobs, 10 % in {found[1][0]} of {found[1][1]}, "
+    none = "no" if false[0][0] + false[1][0] == 0 else "a"
+    return (f"{none} false verdict in {false[0][1]} + {false[1][1]} jobs of a build against itself "
+            "(idle, and with a busy neighbour), "
+            f"5 % of slowness found in {found[0][0]} of {found[0][1]} jobs, "
+            f"10 % in {found[1][0]} of {found[1][1]}, "
             f"a lost TCP_NODELAY in {lost[0][0] + lost[1][0]} of {lost[0][1] + lost[1][1]}.")
 
 
