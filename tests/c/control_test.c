@@ -3,22 +3,13 @@
 #include "control.h"
 
 #include "check.h"
+#include "message.h"
 #include "sockets.h"
 
 /* Lengths of the frames of wire version 1. Whoever changes one raises WIRE_VERSION. */
 static const size_t frame_bytes[WIRE_TYPES] = {
     [WIRE_HELLO] = 2728, [WIRE_WELCOME] = 708, [WIRE_OPEN] = 172,   [WIRE_READY] = 708, [WIRE_FINISH] = 64,
     [WIRE_HALF] = 2776,  [WIRE_READS] = 6176,  [WIRE_SAMPLE] = 560, [WIRE_DONE] = 708,
-};
-
-union message {
-    struct wire_hello hello;
-    struct wire_reply reply;
-    struct wire_open open;
-    struct wire_finish finish;
-    struct wire_half half;
-    struct wire_reads reads;
-    struct wire_sample sample;
 };
 
 /* A stream pair that belongs to the test. */

@@ -7,19 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "control.h"
+#include "../c/message.h"
 #include "fuzz.h"
-
-/* Any message. */
-union message {
-    struct wire_hello hello;
-    struct wire_reply reply;
-    struct wire_open open;
-    struct wire_finish finish;
-    struct wire_half half;
-    struct wire_reads reads;
-    struct wire_sample sample;
-};
 
 static void
 look_into(enum wire_type type, const union message *message)

@@ -13,15 +13,6 @@
 #include "lab/kit.h"
 #include "lab/topics.h"
 
-/* SO_LINGER with a time of 0: close() sends a reset in place of FIN. */
-static void
-reset_at_close(struct lab_case *lab, int fd)
-{
-    struct linger value = {.l_onoff = 1};
-    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &value, sizeof value) != 0)
-        lab_give_up_system(lab, errno, "SO_LINGER was refused");
-}
-
 /* What /proc/net/tcp shows of a connection after both ends were closed, one after the other. */
 struct left_behind {
     const char *first, *second; /* states; "gone" */
@@ -38,7 +29,7 @@ close_both(struct lab_case *lab, bool hard)
     lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
     struct endpoint first = lab_name_of(lab, ends[0]), second = lab_name_of(lab, ends[1]);
     if (hard)
-        reset_at_close(lab, ends[0]);
+        lab_linger(lab, ends[0], 0);
     /* show time-wait-first-closer */
     close(ends[0]); /* sends FIN first */
     lab_drain(lab, ends[1], &code);
@@ -215,7 +206,7 @@ write_after_reset(struct lab_case *lab, int flags, int codes[2], int signals[2])
     int ends[2];
 
     lab_connect(lab, &(struct lab_link){.mss = 0}, ends);
-    reset_at_close(lab, ends[1]);
+    lab_linger(lab, ends[1], 0);
     close(ends[1]);
     LAB_WAIT(lab_ready(lab, ends[0], POLLERR, 0) & POLLERR, LAB_SOON_NS);
     /* show sigpipe */
@@ -274,7 +265,7 @@ unread_after_reset(struct lab_case *lab, enum resetter resetter, size_t *waiting
     LAB_WAIT(lab_unread(lab, ends[1]) == 100, LAB_SOON_NS);
     *waiting = (size_t)lab_unread(lab, ends[1]);
     if (resetter == RESET_BY_PEER)
-        reset_at_close(lab, ends[0]);
+        lab_linger(lab, ends[0], 0);
     if (resetter != RESET_BY_READER)
         close(ends[0]);                                     /* a reset, or with SO_LINGER as it was a FIN */
     else if (connect(ends[1], &nobody, sizeof nobody) != 0) /* dissolves the connection; the peer gets a reset */

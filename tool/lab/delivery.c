@@ -10,7 +10,6 @@ void
 lab_close_delivers(struct lab_case *lab)
 {
     int ends[2], code;
-    struct linger now = {.l_onoff = 1, .l_linger = 0};
 
     lab_step(lab, "write to a reader that sleeps until nothing more is taken; close(); only then let it read");
     for (int control = 0; control < 2; control++) {
@@ -19,7 +18,7 @@ lab_close_delivers(struct lab_case *lab)
         size_t taken = lab_fill(lab, ends[0]);
         int waiting = lab_unacknowledged(lab, ends[0]);
         if (control || lab->twist)
-            setsockopt(ends[0], SOL_SOCKET, SO_LINGER, &now, sizeof now); /* close() resets */
+            lab_linger(lab, ends[0], 0); /* l_onoff 1, l_linger 0: close() resets */
         close(ends[0]);
         size_t arrived = lab_drain(lab, ends[1], &code);
         /* shown */

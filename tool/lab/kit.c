@@ -57,6 +57,15 @@ lab_get(struct lab_case *lab, int fd, int level, int option)
     return value;
 }
 
+void
+lab_linger(struct lab_case *lab, int fd, int seconds)
+{
+    struct linger value = {.l_onoff = 1, .l_linger = seconds};
+
+    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &value, sizeof value) != 0)
+        lab_give_up_system(lab, errno, "SO_LINGER was refused");
+}
+
 int
 lab_socket(struct lab_case *lab, int family, int type)
 {

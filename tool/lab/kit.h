@@ -47,6 +47,9 @@ struct lab_link {
 void lab_set(struct lab_case *lab, int fd, int level, int option, int value);
 int lab_get(struct lab_case *lab, int fd, int level, int option);
 
+/* SO_LINGER on, with a time in seconds; 0: close() sends a reset in place of FIN. */
+void lab_linger(struct lab_case *lab, int fd, int seconds);
+
 /* A socket. */
 int lab_socket(struct lab_case *lab, int family, int type);
 

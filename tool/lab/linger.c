@@ -10,15 +10,6 @@
 #include "lab/kit.h"
 #include "lab/topics.h"
 
-/* Sets SO_LINGER. */
-static void
-linger(struct lab_case *lab, int fd, int seconds)
-{
-    struct linger value = {.l_onoff = 1, .l_linger = seconds};
-    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &value, sizeof value) != 0)
-        lab_give_up_system(lab, errno, "SO_LINGER was refused");
-}
-
 /* Closes with SO_LINGER 0 or without; what the peer reads in *code. */
 static size_t
 peer_after_close(struct lab_case *lab, bool hard, int *code)
@@ -29,7 +20,7 @@ peer_after_close(struct lab_case *lab, bool hard, int *code)
     /* show linger-zero-resets */
     lab_send(lab, ends[0], 100, 0);
     if (hard)
-        linger(lab, ends[0], 0); /* l_onoff 1, l_linger 0 */
+        lab_linger(lab, ends[0], 0); /* l_onoff 1, l_linger 0 */
     close(ends[0]);
     size_t arrived = lab_drain(lab, ends[1], code);
     /* shown */
@@ -112,7 +103,7 @@ unread_at_close(struct lab_case *lab, struct sleeper sleeper, uint64_t *took_ns,
     }
     LAB_WAIT(*alone, LAB_SOON_NS);
     /* show linger-until-read */
-    linger(lab, ends[0], 4);
+    lab_linger(lab, ends[0], 4);
     uint64_t since_ns = clock_now_ns();
     close(ends[0]);
     size_t unread = written - *read_bytes;
@@ -161,7 +152,7 @@ lingering_close(struct lab_case *lab, int seconds, size_t *written, size_t *arri
     lab_connect(lab, &(struct lab_link){.rcvbuf = 20000, .sndbuf = 20000}, ends);
     /* show linger-drops-rest */
     *written = lab_fill(lab, ends[0]); /* part of it stays in the send buffer */
-    linger(lab, ends[0], seconds);
+    lab_linger(lab, ends[0], seconds);
     uint64_t since_ns = clock_now_ns();
     close(ends[0]);
     uint64_t took_ns = clock_now_ns() - since_ns;

@@ -50,10 +50,11 @@ lab_small_waits(struct lab_case *lab)
     else if (behind_small == 100) {
         lab_condition(lab, "what is unacknowledged is itself a small segment");
         lab_decide(lab, LAB_ONLY_IF, "100 bytes waited behind 100 bytes, but not behind a full segment");
-        lab_why(lab,
-                "Linux has Minshall's variant (tcp_nagle_check, tcp_minshall_check): a small segment waits only while "
-                "an earlier small one is unacknowledged. So a large write with a short tail is not held, while "
-                "header and body in two small writes are.");
+        lab_why(
+            lab,
+            "Linux uses a milder rule, named after Minshall (tcp_minshall_check): a small segment waits only while an "
+            "earlier small one is unacknowledged. So a large write with a short tail is not held, while the second "
+            "of two small writes is: write header and body with one call (writev), or set TCP_NODELAY.");
     } else
         lab_decide(lab, LAB_FAILS, "100 bytes left at once although 100 bytes before them were unacknowledged");
 }
@@ -221,10 +222,11 @@ lab_odd_segments(struct lab_case *lab)
         lab_decide(lab, LAB_HOLDS, "the tail was held behind 1, 3 and 5 full segments, and not behind 2, 4 and 6");
     else if (odd + even == 0) {
         lab_decide(lab, LAB_FAILS, "the tail left at once behind 1 to 6 full segments");
-        lab_why(lab,
-                "The classic rule holds the tail while anything is unacknowledged; after an odd number of full "
-                "segments the receiver, which acknowledges every second one, leaves the last to its delayed ACK. Linux "
-                "holds a tail only behind another small segment (Minshall), so that odd and even do not matter.");
+        lab_why(
+            lab,
+            "The classic rule holds the tail while anything is unacknowledged; after an odd number of full "
+            "segments the receiver, which acknowledges every second one, leaves the last to its delayed ACK. Linux "
+            "holds a tail only behind another small segment (see small-waits), so that odd and even do not matter.");
     } else {
         lab_condition(lab, "a small segment in front is unacknowledged");
         lab_decide(lab, LAB_ONLY_IF, "the tail was held in %d of 3 odd and in %d of 3 even cases", odd, even);
