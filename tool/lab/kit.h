@@ -1,6 +1,6 @@
 /*
- * kit.h: what many entries need: connected sockets, queues that are asked instead of slept on, acknowledgements that
- * are withheld, other processes, network namespaces.
+ * kit.h: what many entries need: connected sockets, and queues that are asked instead of slept on; with deaf.h
+ * (acknowledgements that are withheld) and place.h (other processes, privileges, namespaces).
  *
  * Where a function cannot do what it is asked, the attempt ends as "not tried" with the reason, so that entries read as
  * the experiment alone. Raw calls are made here and in the entries on purpose: they are what is being shown.
@@ -16,6 +16,8 @@
 
 #include "clock.h"
 #include "lab/case.h"
+#include "lab/deaf.h"
+#include "lab/place.h"
 #include "net.h"
 
 /* How long something may take that happens at once on an idle machine; a busy one gets this long. */
@@ -95,52 +97,6 @@ uint64_t lab_segments(int fd);
 
 /* Waits until the socket is ready for `events` of poll(2). Returns those of them that came, 0 when none did in time. */
 int lab_ready(struct lab_case *lab, int fd, short events, uint64_t limit_ns);
-
-/* Lets every segment that arrives for this socket be dropped before TCP sees it (SO_ATTACH_FILTER), and ends that: on a
- * sender it withholds acknowledgements, on a receiver the data. */
-void lab_deafen(struct lab_case *lab, int fd);
-bool lab_may_deafen(struct lab_case *lab);
-void lab_hear(struct lab_case *lab, int fd);
-
-/* Lets a sender that was deafened hear again, and the reader answer: every segment carries an acknowledgement. */
-void lab_acknowledge(struct lab_case *lab, int sender, int reader);
-
-/* How long the acknowledgement of 100 bytes takes at a receiver that was put into the mode that delays it, and then got
- * `option` set to 1 (0: none). */
-uint64_t lab_acknowledged_ns(struct lab_case *lab, int option);
-
-/* What takes longer than this was delayed: half of the time that this kernel delays an acknowledgement, and 20 ms at
- * most. That time is no constant: newer kernels keep it below the least retransmission timeout, which a sysctl or a
- * route sets. */
-uint64_t lab_delayed_ns(struct lab_case *lab);
-
-/* Ends the attempt where /proc is missing: what is read of a process there would look like a process that is gone. */
-void lab_need_proc(struct lab_case *lab);
-
-/* A second process, whose state can be read; 0 in the child. It ends with the attempt. */
-pid_t lab_fork(struct lab_case *lab);
-
-/* Memory that is shared with processes forked later, zeroed. */
-void *lab_shared(struct lab_case *lab, size_t bytes);
-
-/* Waits until process `pid` sleeps in a system call, or is gone. Returns whether it sleeps. */
-bool lab_sleeps(pid_t pid, uint64_t limit_ns);
-
-/* The state letter of a process (S, R, Z, ...), 0 when it is gone. */
-char lab_process_state(pid_t pid);
-
-/* A socket that hears loopback alone, whatever address it binds; where it may not be confined (before Linux 5.7 only
- * root may), the attempt moves into a network namespace of its own first. */
-int lab_confined_socket(struct lab_case *lab, int family, int type);
-
-/* Gives up every privilege for the rest of the attempt: all capabilities, and the user's number too where it is root's
- * and may be changed (a user namespace may have no other). */
-void lab_drop_privilege(struct lab_case *lab);
-
-/* Moves the attempt into a network namespace of its own, with loopback up: its sysctls may be set, its counters are
- * nobody else's. */
-void lab_namespace(struct lab_case *lab);
-void lab_sysctl(struct lab_case *lab, const char *path, const char *value);
 
 /* The state of the connection with these local and remote ports in /proc/net/tcp ("ESTABLISHED", "TIME_WAIT", ...; ""
  * when there is none), and the milliseconds left on its timer (MISSING: none runs). */
